@@ -1,0 +1,72 @@
+# `make help` lists what there is. Needs Python 3.11+ and make; `make setup` brings the rest.
+
+PYTHON ?= python3
+ARGS ?=
+TESTS ?= tests
+
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export SOLCX_BINARY_PATH := $(CURDIR)/.venv/solcx
+# Ape's packages and logs stay here; the accounts below ~/.ape are left alone by tests and demos.
+export APE_DATA_FOLDER ?= $(CURDIR)/.cache/ape
+export IPFS_TELEMETRY := off
+
+PACKAGES := protocol network learning coordinator trainer scripts
+# Folders that hold Python already; nothing to check in the others.
+PRESENT := $(foreach p,$(PACKAGES),$(if $(wildcard $(p)/*.py),$(p)))
+CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol)
+
+.PHONY: help setup lock compile kubo check format test demo localnet bench vectors clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 \t/p' Makefile | expand -t 12
+
+setup: ## create .venv with every locked package, anvil, forge and solc
+	@$(PYTHON) scripts/bootstrap.py
+
+compile: setup ## compile the contracts
+	@$(BIN)/ape compile $(ARGS)
+
+test: setup ## run the tests; TESTS=tests/unit for some, ARGS="-k merkle" for options
+	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+demo: setup ## train one model with several untrusting trainers on this machine; ARGS="--help"
+	@$(BIN)/python scripts/demo.py $(ARGS)
+
+localnet: setup ## the demo's network, kept up, with the explorer
+	@$(BIN)/python scripts/localnet.py $(ARGS)
+
+bench: setup ## measure gas, time and memory
+	@$(BIN)/python scripts/bench.py $(ARGS)
+
+vectors: setup ## write tests/vectors anew
+	@$(BIN)/python scripts/make_vectors.py $(ARGS)
+
+kubo: setup ## build the pinned Kubo where Go is installed
+	@$(BIN)/python scripts/build_kubo.py
+
+check: setup ## linters, formatter, types, import rules, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(if $(PRESENT),$(BIN)/mypy $(PRESENT))
+	$(if $(filter-out $(PRESENT),$(PACKAGES)),@echo "import rules wait for: $(filter-out $(PRESENT),$(PACKAGES))",$(BIN)/lint-imports --cache-dir .cache/import-linter)
+	$(if $(CONTRACTS),node_modules/.bin/solhint --max-warnings 0 $(foreach c,$(CONTRACTS),'$(c)'))
+	$(BIN)/codespell
+
+format: setup ## format the Python code, and fix what ruff can fix
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+lock: setup ## resolve requirements/*.in and package.json anew
+	$(UV_LOCK) --override requirements/overrides.txt requirements/dev.in -o requirements/dev.lock $(ARGS)
+	$(UV_LOCK) --constraint requirements/dev.lock requirements/uv.in -o requirements/uv.lock
+	$(UV_LOCK) requirements/node.in -o requirements/node.lock $(ARGS)
+	npm install --package-lock-only --ignore-scripts
+
+clean: ## remove everything that make made
+	rm -rf .venv .cache .build build out node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
