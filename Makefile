@@ -16,7 +16,9 @@ PACKAGES := protocol network learning coordinator trainer scripts
 PRESENT := $(foreach p,$(PACKAGES),$(if $(wildcard $(p)/*.py),$(p)))
 CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol)
 
-.PHONY: help setup lock compile kubo check format test demo localnet bench vectors clean
+CHECKS := check-python check-format check-types check-imports check-solidity check-spelling
+
+.PHONY: help setup lock compile kubo check $(CHECKS) format test demo localnet bench vectors clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,11 +49,28 @@ kubo: setup ## build the pinned Kubo where Go is installed
 	@$(BIN)/python scripts/build_kubo.py
 
 check: setup ## linters, formatter, types, import rules, spelling
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+
+check-python:
 	$(BIN)/ruff check .
+
+check-format:
 	$(BIN)/ruff format --check .
+
+check-types:
 	$(if $(PRESENT),$(BIN)/mypy $(PRESENT))
-	$(if $(filter-out $(PRESENT),$(PACKAGES)),@echo "import rules wait for: $(filter-out $(PRESENT),$(PACKAGES))",$(BIN)/lint-imports --cache-dir .cache/import-linter)
-	$(if $(CONTRACTS),node_modules/.bin/solhint --max-warnings 0 $(foreach c,$(CONTRACTS),'$(c)'))
+
+check-imports:
+ifneq ($(PRESENT),$(PACKAGES))
+	@echo "import rules wait for: $(filter-out $(PRESENT),$(PACKAGES))"
+else
+	PYTHONPATH=. $(BIN)/lint-imports --cache-dir .cache/import-linter
+endif
+
+check-solidity:
+	$(if $(CONTRACTS),node_modules/.bin/solhint --disc --max-warnings 0 $(foreach c,$(CONTRACTS),'$(c)'))
+
+check-spelling:
 	$(BIN)/codespell
 
 format: setup ## format the Python code, and fix what ruff can fix
