@@ -1,0 +1,1 @@
+"""Real servers for tests: anvil and Kubo on loopback, stopped by process id."""
