@@ -1,6 +1,9 @@
 # `make help` lists what there is. Needs Python 3.11+ and make; `make setup` brings the rest.
 
-PYTHON ?= python3
+# The first Python that is new enough.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; \
+	done; echo python3)
 ARGS ?=
 TESTS ?= tests
 

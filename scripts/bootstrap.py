@@ -142,7 +142,9 @@ def site_packages() -> Path:
 
 def install_project() -> None:
     """Put the packages of this working tree and its two commands into the venv."""
-    mark = fingerprint(ROOT / "pyproject.toml", SITE_HOOK)
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    # What linters and tests are told, from [tool.ruff] on, changes nothing here.
+    mark = fingerprint(settings.partition("[tool.ruff]")[0], SITE_HOOK)
     if is_done("project", mark) and (BIN / "commonweight").exists():
         return
     say("linking the project into .venv")
