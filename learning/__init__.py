@@ -1,0 +1,1 @@
+"""The room of torch: tasks, local updates, determinism, replay and prediction."""

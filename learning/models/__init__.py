@@ -1,0 +1,1 @@
+"""Neural networks that the tasks of this repository train."""
