@@ -1,7 +1,7 @@
 """What participants sign, as EIP-712 typed data (docs/protocol.md section 3).
 
-Plain dictionaries as eth_signTypedData_v4 takes them. Hashing and signing need keccak and a key, and
-happen in `network`.
+Plain dictionaries as eth_signTypedData_v4 takes them. Hashing and signing need keccak and a key:
+`network` does both.
 """
 
 from typing import Any

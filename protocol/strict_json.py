@@ -50,11 +50,12 @@ def _hooks(refuse: Refusal) -> dict[str, Any]:
         raise refuse("", f"{name} is no number")
 
     def read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise refuse(twice[:80], "stands there twice")
-        return dict(pairs)
+        value: dict[str, Any] = {}
+        for name, member in pairs:
+            if name in value:
+                raise refuse(name[:80], "stands there twice")
+            value[name] = member
+        return value
 
     def read_integer(text: str) -> int:
         if len(text) > MAX_INTEGER_CHARS:
