@@ -9,7 +9,7 @@ CommonweightError
 ├── NetworkError                 the chain, the store or a key
 │   ├── ChainError               RpcUnavailable  WrongChain  NotAContract  CodeMismatch  NotEnrolled
 │   │                            TransactionReverted  TransactionStuck  InsufficientFunds  ClockSkew
-│   │                            RpcRejected  NonceConflict  IntentConflict
+│   │                            RpcRejected  NonceConflict  IntentConflict  JournalUnavailable
 │   ├── StoreError               ContentUnavailable  ContentTooLarge  StoreTimeout  StoreFull
 │   │                            StoreUnavailable
 │   └── KeystoreError            KeyNotFound  WrongPassphrase  KeyUnreadable  PassphraseMissing
@@ -299,6 +299,15 @@ class IntentConflict(ChainError):
     problem = "{key!r} was already planned with another call"
     advice = "let the planned call finish, or name the new one differently"
     key: str
+
+
+class JournalUnavailable(ChainError):
+    """The journal of transactions can not be read or written; nothing was sent."""
+
+    problem = "the transaction journal {path} can not be used: {reason}"
+    advice = "free disk space or check its permissions; never delete it while a call is pending"
+    path: str
+    reason: str
 
 
 class NotEnrolled(ChainError):
