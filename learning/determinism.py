@@ -60,7 +60,7 @@ def pin() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.mkldnn.enabled = True
+    torch.backends.mkldnn.enabled = True  # type: ignore[assignment] # a property of a module
 
 
 def describe(device: torch.device) -> dict[str, str | int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from learning import determinism
 from learning.parameters import Theta, describe_layout, quantize_model
 from learning.tasks.base import NO_PARAMETERS, ModelParameters, Task
 from protocol.fixedpoint import FRACTION_BITS
@@ -28,6 +29,7 @@ def genesis(
         NonFiniteUpdate, NotRepresentable: an initial value is no int32 in units of 2^-F.
 
     """
+    determinism.pin()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = task.model(params)

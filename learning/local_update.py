@@ -17,15 +17,17 @@ from torch import nn
 
 from learning import determinism
 from learning.parameters import Theta, build_model, quantize_model
-from learning.tasks.base import NO_PARAMETERS, Hyperparameters, ModelParameters, Task
+from learning.sgd import SGD, Optimizer
+from learning.tasks.base import NO_PARAMETERS, ModelParameters, Task
 from learning.trace import checkpoint_steps, digest_state
 from protocol.assignment import derive_seed
 from protocol.codec import encode_update
 from protocol.errors import OutOfMemory
 from protocol.fixedpoint import FRACTION_BITS
 from protocol.layout import Layout
+from protocol.spec import Training
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter], Hyperparameters], torch.optim.Optimizer]
+OptimizerFactory = Callable[[Iterable[nn.Parameter], Training], Optimizer]
 # Called after every step with (steps done, steps in all, loss of the step's batch).
 Progress = Callable[[int, int, float], None]
 
@@ -43,20 +45,13 @@ class LocalUpdate:
     train_seconds: float
 
 
-def sgd(parameters: Iterable[nn.Parameter], hyper: Hyperparameters) -> torch.optim.Optimizer:
-    """Return SGD with momentum, one tensor at a time."""
-    return torch.optim.SGD(
-        parameters, lr=hyper.learning_rate, momentum=hyper.momentum, foreach=False
-    )
-
-
 def local_update(
     *,
     task: Task,
     theta: Theta,
     layout: Layout,
     shards: Sequence[bytes],
-    hyper: Hyperparameters,
+    hyper: Training,
     seed: bytes,
     round_no: int,
     seat: int,
@@ -64,7 +59,7 @@ def local_update(
     params: ModelParameters = NO_PARAMETERS,
     fraction_bits: int = FRACTION_BITS,
     progress: Progress | None = None,
-    optimizer_factory: OptimizerFactory = sgd,
+    optimizer_factory: OptimizerFactory = SGD,
 ) -> LocalUpdate:
     """Train from `theta` (int32 [chunks * 256]) on the shards and return the quantised difference.
 
@@ -97,7 +92,7 @@ def local_update(
                 torch.manual_seed(derive_seed(seed, "step", round_no, seat, step))
                 chosen = torch.from_numpy(batch).to(where)
                 loss = task.loss(model, {name: column[chosen] for name, column in data.items()})
-                optimizer.zero_grad()
+                model.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
                 optimizer.step()
                 losses.append(loss.detach())
@@ -107,7 +102,7 @@ def local_update(
                     progress(step, steps, float(losses[-1]))
             theta_new = quantize_model(model, layout, fraction_bits, steps)
     except torch.OutOfMemoryError as error:
-        reason = f"{rows} rows in batches of {hyper.batch_rows}: {str(error).split('. ')[0]}"
+        reason = f"{rows} rows in batches of {hyper.batch_size}: {str(error).split('. ')[0]}"
         raise OutOfMemory(device=str(where), reason=reason) from error
     train_seconds = time.perf_counter() - started_s
     delta = theta_new.astype(np.int64) - theta
@@ -132,12 +127,12 @@ def _gather_rows(task: Task, shards: Sequence[bytes]) -> dict[str, torch.Tensor]
 
 
 def _deal_batches(
-    rows: int, hyper: Hyperparameters, seed: bytes, round_no: int, seat: int
+    rows: int, hyper: Training, seed: bytes, round_no: int, seat: int
 ) -> Iterator[NDArray[np.int64]]:
     """Row numbers of each step; an epoch sees every row once, and its last batch may be short."""
-    for epoch in range(hyper.local_epochs):
+    for epoch in range(hyper.epochs):
         # Sorting Philox's raw output: numpy promises that stream for ever, but not shuffle()'s.
         keys = np.random.Philox(key=derive_seed(seed, "order", round_no, seat, epoch))
         order = np.argsort(keys.random_raw(rows), kind="stable")
-        for start in range(0, rows, hyper.batch_rows):
-            yield order[start : start + hyper.batch_rows]
+        for start in range(0, rows, hyper.batch_size):
+            yield order[start : start + hyper.batch_size]

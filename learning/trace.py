@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from learning.sgd import Optimizer
+
 GREATEST_H = 64
 
 
@@ -19,7 +21,7 @@ def checkpoint_steps(steps: int) -> list[int]:
     return [i * steps // h for i in range(h + 1)] if h else [0]
 
 
-def digest_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> bytes:
+def digest_state(model: nn.Module, optimizer: Optimizer) -> bytes:
     """Return the 32-byte digest of the parameters, then of the optimizer's state."""
     digest = hashlib.sha256()
     for name, tensor in _state_tensors(model, optimizer):
@@ -34,9 +36,7 @@ def digest_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> bytes:
     return digest.digest()
 
 
-def _state_tensors(
-    model: nn.Module, optimizer: torch.optim.Optimizer
-) -> Iterator[tuple[str, torch.Tensor]]:
+def _state_tensors(model: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, torch.Tensor]]:
     """Parameters in the model's order; then for each its optimizer tensors, "name/key", by key.
 
     An optimizer that has not stepped yet has no state, and s_0 holds the parameters alone.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from learning.tasks.base import Hyperparameters, ModelParameters, Task
+from learning.tasks.base import ModelParameters, Task
 from learning.tasks.classification import ClassificationTask
 from learning.tasks.partition import Split
 from learning.tasks.rows import Column, Rows, Shard
 from protocol.errors import UnknownTask
+from protocol.spec import Training
 
 GROUP = "commonweight.tasks"
 
@@ -16,12 +17,12 @@ __all__ = [
     "GROUP",
     "ClassificationTask",
     "Column",
-    "Hyperparameters",
     "ModelParameters",
     "Rows",
     "Shard",
     "Split",
     "Task",
+    "Training",
     "installed_tasks",
     "load_task",
 ]

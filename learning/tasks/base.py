@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from learning.tasks.partition import Split
 from learning.tasks.rows import Rows, Shard
+from protocol.spec import TaskParam, Training
 
 if TYPE_CHECKING:
     import torch
@@ -20,18 +20,8 @@ if TYPE_CHECKING:
 
     Batch = Mapping[str, torch.Tensor]
 
-ModelParameters = Mapping[str, int | float | str | bool]
+ModelParameters = Mapping[str, TaskParam]
 NO_PARAMETERS: ModelParameters = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hyperparameters:
-    """How a trainer spends its part of a round; fixed for all by the run specification."""
-
-    learning_rate: float = 0.05
-    momentum: float = 0.9
-    batch_rows: int = 32
-    local_epochs: int = 2
 
 
 class Task(ABC):
@@ -43,7 +33,9 @@ class Task(ABC):
     name: ClassVar[str]
     licence: ClassVar[str]
     source: ClassVar[str]
-    default_hyperparameters: ClassVar[Hyperparameters] = Hyperparameters()
+    default_hyperparameters: ClassVar[Training] = Training(
+        epochs=2, batch_size=32, lr=0.05, momentum=0.9
+    )
 
     @abstractmethod
     def model(self, params: ModelParameters) -> nn.Module:
