@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IRunOffice} from "./interfaces/IRunOffice.sol";
+import {Merges} from "./run/Merges.sol";
+import {Seats} from "./libraries/Seats.sol";
+import {Current, FailureReason, Phase, Round, RoundStatus, Seat} from "./types/Types.sol";
+
+/// @title RunOffice
+/// @notice The second half of every run's code, since one contract may hold 24,576 bytes (EIP-170): opening, merging and
+/// settling rounds, roster, money, guardian and courts. TrainingRun delegates to it by name; it has no state of its own.
+contract RunOffice is Merges {
+    using Seats for uint256;
+
+    modifier only(address account) {
+        if (msg.sender != account) revert Unauthorized(msg.sender, account);
+        _;
+    }
+
+    modifier onlyCourt() {
+        if (msg.sender != mergeCourt && msg.sender != trainingCourt) revert Unauthorized(msg.sender, trainingCourt);
+        _;
+    }
+
+    /// @inheritdoc IRunOffice
+    function halt(bool halted) external only(_params.guardian) {
+        totals.halted = halted;
+        emit Halted(halted);
+    }
+
+    /// @inheritdoc IRunOffice
+    function rollback(uint32 toRound) external only(_params.guardian) {
+        // Check
+        Current memory c = current;
+        Round storage target = _record(toRound);
+        bool settled = toRound < c.round && target.status != RoundStatus.None && target.status != RoundStatus.Open;
+        if (!settled || toRound >= totals.lastConviction) revert WrongRound(toRound, target.status);
+        // Effect
+        emit RolledBack(toRound, c.round);
+        for (uint32 later = c.round; later > toRound; --later) {
+            _voidRound(later, FailureReason.RolledBack);
+        }
+        if (totals.lastFinal > toRound) totals.lastFinal = toRound;
+        (c.round, c.phase) = (toRound, Phase.Idle);
+        current = c;
+    }
+
+    /// @inheritdoc IRunOffice
+    function convictMerge(uint32 round, address beneficiary) external only(mergeCourt) {
+        // Check
+        Current memory c = current;
+        Round storage record = _record(round);
+        if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
+        // Effect
+        address proposer = record.proposer;
+        uint256 bondWei = _params.proposerBondGwei * GWEI;
+        accounts[proposer].lockedWei -= uint128(bondWei);
+        burnedWei += bondWei - bondWei / 2;
+        _credit(beneficiary, bondWei / 2);
+        uint256 index = _indexOf(proposer);
+        if (index < _aggregators.length) _removeAggregator(index);
+        totals.lastConviction = round;
+        record.openDisputes = 0;
+        _reopenMerge(c, round, FailureReason.Convicted);
+        current = c;
+        emit MergeConvicted(round, proposer, beneficiary, bondWei / 2, bondWei - bondWei / 2);
+    }
+
+    /// @inheritdoc IRunOffice
+    function convictUpdate(uint32 round, uint8 seat, address trainer, address beneficiary) external onlyCourt {
+        // Check
+        Current memory c = current;
+        bool beforeFreeze = round == c.round && (c.phase == Phase.Reveal || c.phase == Phase.Audit);
+        _record(round);
+        uint256 guilty = beforeFreeze ? excluded[c.attempt] : convicted[round];
+        if (guilty.has(seat)) revert AlreadyConvicted(round, seat);
+        // Effect
+        if (beforeFreeze) excluded[c.attempt] = guilty.add(seat);
+        else convicted[round] = guilty.add(seat);
+        if (round > totals.lastConviction) totals.lastConviction = round;
+        uint256 lockedWei = _slashSeat(trainer);
+        (uint256 unbondingWei,) = vault.unbondingOf(address(this), trainer);
+        unbondingWei = (unbondingWei * _params.slashBps) / 10_000;
+        emit UpdateConvicted(round, trainer, beneficiary, lockedWei + unbondingWei);
+        // Interaction: the factory's vault
+        vault.slash(trainer, lockedWei, unbondingWei, beneficiary);
+    }
+
+    /// @inheritdoc IRunOffice
+    function holdFinality(uint32 round) external onlyCourt {
+        Round storage record = _record(round);
+        if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
+        ++record.openDisputes;
+    }
+
+    /// @inheritdoc IRunOffice
+    function releaseFinality(uint32 round) external onlyCourt {
+        Round storage record = _record(round);
+        // A conviction meanwhile cleared the count; then there is nothing left to release.
+        if (record.openDisputes != 0) --record.openDisputes;
+    }
+
+    /// @dev Take the run's share of what the trainer has at its seat, if it still has one.
+    function _slashSeat(address trainer) private returns (uint256 slashedWei) {
+        uint256 plusOne = seatPlusOneOf[trainer];
+        if (plusOne == 0) return 0;
+        uint8 seat = uint8(plusOne - 1);
+        Seat memory s = seats[seat];
+        uint56 slashedGwei = uint56((uint256(s.stakeGwei) * _params.slashBps) / 10_000);
+        s.stakeGwei -= slashedGwei;
+        seats[seat] = s;
+        if (!leaving.has(seat)) {
+            totals.enrolledStakeGwei -= slashedGwei;
+            if (s.stakeGwei < _params.minStakeGwei) _markLeaving(seat, s, true);
+        }
+        return slashedGwei * GWEI;
+    }
+}

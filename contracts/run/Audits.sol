@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {IRunSubmissions} from "../interfaces/IRunSubmissions.sol";
+import {Commitments} from "../libraries/Commitments.sol";
+import {Seats} from "../libraries/Seats.sol";
+import {Shuffle} from "../libraries/Shuffle.sol";
+import {
+    AttestationGroup,
+    Current,
+    FailureReason,
+    Phase,
+    Progress,
+    RevealedUpdate,
+    Seat,
+    SeatSignature,
+    Submission
+} from "../types/Types.sol";
+import {Submissions} from "./Submissions.sol";
+
+/// @title Which updates are available, and the freezing of a merge's inputs.
+abstract contract Audits is Submissions {
+    using Seats for uint256;
+
+    /// @dev Bitmap + 1 bit of presence: attestations made on chain, by attempt and seat.
+    mapping(uint32 attempt => mapping(uint256 seat => bytes32 attested)) private _attested;
+
+    /// @inheritdoc IRunSubmissions
+    function attest(uint32 attempt, uint8 seat, uint256 available) external {
+        // Check
+        Current memory c = _open(Phase.Audit, attempt);
+        _requireSeat(seat, msg.sender);
+        // Effect
+        _attested[attempt][seat] = _attestationKey(available);
+        emit Attested(c.round, msg.sender, available);
+    }
+
+    /// @inheritdoc IRunSubmissions
+    function postAttestations(uint32 attempt, AttestationGroup[] calldata groups) external refunded(_size(groups)) {
+        // Check
+        Current memory c = _open(Phase.Audit, attempt);
+        (uint256 available,) = _tally(c, groups);
+        if (available == 0) revert EmptyBatch();
+        // Effect
+        posted[attempt] |= available;
+        emit AttestationsPosted(c.round, msg.sender, available);
+    }
+
+    /// @inheritdoc IRunSubmissions
+    function freeze(uint32 attempt, AttestationGroup[] calldata groups, RevealedUpdate[] calldata updates)
+        external
+        refunded(_size(groups) + updates.length)
+    {
+        // Check
+        Current memory c = current;
+        if (c.phase != Phase.Audit) revert WrongPhase(Phase.Audit, c.phase);
+        if (c.attempt != attempt) revert WrongAttempt(c.attempt, attempt);
+        if (updates.length != c.reveals) revert WrongUpdates(updates.length, c.reveals);
+        (uint256 available, bool everybody) = groups.length == 0 ? (0, false) : _tally(c, groups);
+        available |= posted[attempt];
+        uint256 revealedSet = _checkUpdates(attempt, updates);
+        // Nobody waits once no further attestation could change the outcome.
+        bool settled = everybody || available & revealedSet == revealedSet;
+        if (!settled && block.timestamp <= c.deadline) revert PhaseNotOver(c.deadline);
+        // Effect
+        available &= revealedSet;
+        uint256 included = available & ~excluded[attempt];
+        if (c.commits + c.dissents < c.rosterCount || c.reveals < c.commits) _chargeAbsent(c, true);
+        if (included.count() < _params.minTrainers) {
+            _fail(c, FailureReason.TooFewUpdates);
+        } else {
+            bytes32[] memory hashes = _freezeInputs(c.round % _params.ringSize, included, updates);
+            emit UpdatesFrozen(c.round, included, available, hashes);
+            _enter(c, Phase.Merge, _params.mergeTimeoutS);
+        }
+        current = c;
+    }
+
+    /// @dev Weights and inputs hash of each segment.
+    function _freezeInputs(uint256 slot, uint256 included, RevealedUpdate[] calldata updates)
+        private
+        returns (bytes32[] memory hashes)
+    {
+        hashes = new bytes32[](_params.segments);
+        for (uint256 segment = 0; segment < _params.segments; ++segment) {
+            uint256 members = _params.segments == 1 ? included : _membersOf(slot, included, segment);
+            hashes[segment] = sha256(_preimage(members, _cappedSumGwei(members), updates));
+            _inputsHashes[slot][segment] = hashes[segment];
+        }
+    }
+
+    /// @dev The included seats that the round's seed put on a segment.
+    function _membersOf(uint256 slot, uint256 included, uint256 segment) private view returns (uint256 members) {
+        bytes32 seed = _rounds[slot].seed;
+        uint256 everyone = roster;
+        while (included != 0) {
+            uint256 seat = included.lowest();
+            included = included.remove(seat);
+            if (Shuffle.segmentOf(seed, everyone.rank(seat), _params.segments) == segment) members = members.add(seat);
+        }
+    }
+
+    function _cappedSumGwei(uint256 members) private view returns (uint256 sumGwei) {
+        while (members != 0) {
+            uint256 seat = members.lowest();
+            members = members.remove(seat);
+            sumGwei += _cappedGwei(seats[seat].stakeGwei);
+        }
+    }
+
+    function _cappedGwei(uint256 stakeGwei) private view returns (uint256) {
+        return stakeGwei < _params.stakeCapGwei ? stakeGwei : _params.stakeCapGwei;
+    }
+
+    /// @dev trainer:20 | seat:1 | weight:3 | updateRoot:32 | headerHash:32 for each member of the segment.
+    function _preimage(uint256 members, uint256 sumGwei, RevealedUpdate[] calldata updates)
+        private
+        view
+        returns (bytes memory out)
+    {
+        out = new bytes(members.count() * 88);
+        uint256 ptr;
+        assembly ("memory-safe") {
+            ptr := add(out, 0x20)
+        }
+        for (uint256 i = 0; i < updates.length; ++i) {
+            RevealedUpdate calldata u = updates[i];
+            if (!members.has(u.seat)) continue;
+            Seat storage s = seats[u.seat];
+            uint256 weight = (_cappedGwei(s.stakeGwei) * WEIGHT_ONE) / sumGwei;
+            uint256 head = (uint256(uint160(s.trainer)) << 96) | (uint256(u.seat) << 88) | (weight << 64);
+            assembly ("memory-safe") {
+                mstore(ptr, head)
+                calldatacopy(add(ptr, 24), add(u, 0x20), 0x40)
+                ptr := add(ptr, 88)
+            }
+        }
+    }
+
+    /// @dev Every update must be the one revealed, in ascending seat order.
+    function _checkUpdates(uint32 attempt, RevealedUpdate[] calldata updates) private view returns (uint256 set) {
+        for (uint256 i = 0; i < updates.length; ++i) {
+            RevealedUpdate calldata u = updates[i];
+            if (set >> u.seat != 0) revert WrongUpdates(i, updates.length);
+            set = set.add(u.seat);
+            Submission memory s = submissions[u.seat];
+            bool revealed = s.attempt == attempt && s.progress == Progress.Revealed;
+            if (!revealed || s.digest != Commitments.revealDigest(u.updateRoot, u.headerHash)) {
+                revert CommitmentMismatch(u.seat);
+            }
+        }
+    }
+
+    /// @dev Updates that 2/3 of the roster's stake calls available, and whether the whole roster spoke.
+    function _tally(Current memory c, AttestationGroup[] calldata groups)
+        private
+        view
+        returns (uint256 available, bool everybody)
+    {
+        uint256 seen = 0;
+        uint256[] memory stakeGwei = new uint256[](MAX_SEATS);
+        for (uint256 g = 0; g < groups.length; ++g) {
+            AttestationGroup calldata group = groups[g];
+            uint256 groupGwei;
+            (groupGwei, seen) = _groupStake(c, group, seen);
+            uint256 rest = group.available & roster;
+            while (rest != 0) {
+                uint256 seat = rest.lowest();
+                rest = rest.remove(seat);
+                stakeGwei[seat] += groupGwei;
+                if (stakeGwei[seat] * 3 >= uint256(totals.rosterStakeGwei) * 2) available = available.add(seat);
+            }
+        }
+        everybody = seen == roster;
+    }
+
+    function _groupStake(Current memory c, AttestationGroup calldata group, uint256 seen)
+        private
+        view
+        returns (uint256 sumGwei, uint256 seenAfter)
+    {
+        bytes32 digest = _hashTypedDataV4(
+            keccak256(abi.encode(Commitments.ATTESTATION_TYPEHASH, c.round, c.attempt, group.available))
+        );
+        uint256 members = roster;
+        for (uint256 i = 0; i < group.signatures.length; ++i) {
+            SeatSignature calldata s = group.signatures[i];
+            if (seen.has(s.seat)) revert DuplicateAttestation(s.seat);
+            seen = seen.add(s.seat);
+            Seat memory seat = seats[s.seat];
+            if (!members.has(s.seat)) revert NotSeated(s.seat, seat.trainer);
+            if (s.r == 0 && s.vs == 0) {
+                if (_attested[c.attempt][s.seat] != _attestationKey(group.available)) revert BadSignature(s.seat);
+            } else {
+                (address signer,,) = ECDSA.tryRecover(digest, s.r, s.vs);
+                if (signer == address(0) || signer != seat.trainer) revert BadSignature(s.seat);
+            }
+            sumGwei += seat.stakeGwei;
+        }
+        seenAfter = seen;
+    }
+
+    /// @dev Distinguishes an attested empty bitmap from no attestation.
+    function _attestationKey(uint256 available) private pure returns (bytes32) {
+        return keccak256(abi.encode(available));
+    }
+
+    function _size(AttestationGroup[] calldata groups) private pure returns (uint256 n) {
+        for (uint256 g = 0; g < groups.length; ++g) {
+            n += groups[g].signatures.length;
+        }
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IBeacon} from "../interfaces/IBeacon.sol";
+import {IRunOffice} from "../interfaces/IRunOffice.sol";
+import {Seats} from "../libraries/Seats.sol";
+import {Current, FailureReason, Phase, Round, RoundStatus, Totals} from "../types/Types.sol";
+import {Treasury} from "./Treasury.sol";
+
+/// @title Opening rounds, proposing the merged model in turn, and settling rounds.
+abstract contract Merges is Treasury {
+    using Seats for uint256;
+
+    uint256 private constant MAX_AGGREGATORS = 16;
+    uint256 private constant INPUT_BYTES = 88;
+
+    /// @inheritdoc IRunOffice
+    function openRound() external refunded(2) {
+        Current memory c = current;
+        Totals memory t = totals;
+        // Check
+        if (c.phase != Phase.Idle) revert WrongPhase(Phase.Idle, c.phase);
+        if (t.halted || t.closed) revert RunStopped();
+        if (c.round >= _params.maxRounds) revert RunComplete(_params.maxRounds);
+        uint32 pending = c.round - t.lastFinal;
+        if (pending + 2 > _params.ringSize) revert WrongRound(t.lastFinal + 1, _record(t.lastFinal + 1).status);
+        uint256 neededWei = (uint256(pending) + 1) * _params.rewardPerRoundWei;
+        if (rewardPoolWei < neededWei) revert InsufficientFunds(rewardPoolWei, neededWei);
+        uint256 seated = seatsUsed & ~leaving;
+        if (seated != roster) {
+            roster = seated;
+            c.rosterCount = uint16(seated.count());
+        }
+        if (c.rosterCount < _params.minTrainers) revert TooFewTrainers(c.rosterCount, _params.minTrainers);
+        // Effect
+        ++c.round;
+        ++c.attempt;
+        (c.commits, c.dissents, c.reveals) = (0, 0, 0);
+        if (t.rosterStakeGwei != t.enrolledStakeGwei || t.dissentStakeGwei != 0) {
+            t.rosterStakeGwei = t.enrolledStakeGwei;
+            t.dissentStakeGwei = 0;
+            totals = t;
+        }
+        c.phase = Phase.Commit;
+        c.deadline = uint40(block.timestamp + _params.commitS);
+        current = c;
+        Round storage record = _rounds[c.round % _params.ringSize];
+        // Interaction: a view of the beacon that the sponsor named
+        bytes32 seed = IBeacon(_params.beacon).seed(address(this), c.round, c.attempt);
+        record.seed = seed;
+        bytes32 parentRoot = _rounds[(c.round - 1) % _params.ringSize].modelRoot;
+        emit RoundOpened(c.round, c.attempt, seed, parentRoot, seated, t.rosterStakeGwei, c.deadline);
+    }
+
+    /// @inheritdoc IRunOffice
+    function registerAggregator() external {
+        // Check
+        if (_aggregators.length >= MAX_AGGREGATORS) revert AggregatorsFull(MAX_AGGREGATORS);
+        if (_indexOf(msg.sender) < _aggregators.length) revert AlreadyAggregator(msg.sender);
+        // Effect
+        _lockBond(msg.sender);
+        _aggregators.push(msg.sender);
+        emit AggregatorRegistered(msg.sender);
+    }
+
+    /// @inheritdoc IRunOffice
+    function leaveAggregators() external {
+        uint256 index = _indexOf(msg.sender);
+        if (index == _aggregators.length) revert NotAggregator(msg.sender);
+        _removeAggregator(index);
+    }
+
+    /// @inheritdoc IRunOffice
+    function proposeMerge(uint32 round, bytes32 modelRoot, bytes32 modelCid, uint64 modelSize) external refunded(1) {
+        // Check
+        Current memory c = current;
+        if (c.phase != Phase.Merge) revert WrongPhase(Phase.Merge, c.phase);
+        if (c.round != round) revert WrongRound(round, RoundStatus.None);
+        if (block.timestamp > c.deadline) revert PhaseOver(c.deadline);
+        Round storage record = _rounds[round % _params.ringSize];
+        _takeTurn(uint256(record.seed), c.deadline - _params.mergeTimeoutS);
+        // Effect
+        _lockBond(msg.sender);
+        uint40 finalizableAt = uint40(block.timestamp + _params.disputeS);
+        record.modelRoot = modelRoot;
+        (record.proposer, record.finalizableAt, record.openDisputes, record.status) =
+            (msg.sender, finalizableAt, 0, RoundStatus.Proposed);
+        c.phase = Phase.Idle;
+        current = c;
+        emit MergeProposed(round, msg.sender, modelRoot, modelCid, modelSize, finalizableAt);
+    }
+
+    /// @inheritdoc IRunOffice
+    function advance() external refunded(1) {
+        // Check
+        Current memory c = current;
+        if (c.phase == Phase.Idle || c.phase == Phase.Audit) revert WrongPhase(Phase.Commit, c.phase);
+        if (block.timestamp <= c.deadline) revert PhaseNotOver(c.deadline);
+        // Effect
+        if (c.phase == Phase.Commit) {
+            _closeCommit(c);
+        } else if (c.phase == Phase.Merge) {
+            _fail(c, FailureReason.MergeTimeout);
+        } else if (c.reveals < _params.minTrainers) {
+            _chargeAbsent(c, true);
+            _fail(c, FailureReason.TooFewReveals);
+        } else {
+            _enter(c, Phase.Audit, _params.auditS);
+        }
+        current = c;
+    }
+
+    /// @inheritdoc IRunOffice
+    function finalize(uint32 round, bytes[] calldata inputs) external refunded(_count(inputs)) {
+        // Check
+        Current memory c = current;
+        bool stillOpen = round == c.round && c.phase != Phase.Idle;
+        Round storage record = _record(round);
+        if (round != totals.lastFinal + 1 || stillOpen) revert WrongRound(round, record.status);
+        // Effect
+        totals.lastFinal = round;
+        if (record.status == RoundStatus.Failed) {
+            emit RoundFinalized(round, 0);
+            return;
+        }
+        if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
+        if (block.timestamp < record.finalizableAt) revert DisputeWindowOpen(record.finalizableAt);
+        if (record.openDisputes != 0) revert DisputeOpen(record.openDisputes);
+        record.status = RoundStatus.Final;
+        _unlockBond(record.proposer);
+        uint256 paidWei = _payInputs(round, inputs);
+        rewardPoolWei -= paidWei;
+        emit RoundFinalized(round, paidWei);
+    }
+
+    /// @dev Credit each input its share by weight, unless a court convicted it.
+    function _payInputs(uint32 round, bytes[] calldata inputs) private returns (uint256 paidWei) {
+        if (inputs.length != _params.segments) revert InputsMismatch(uint8(inputs.length));
+        uint256 guilty = convicted[round];
+        for (uint256 segment = 0; segment < _params.segments; ++segment) {
+            bytes calldata list = inputs[segment];
+            if (sha256(list) != _inputsHashes[round % _params.ringSize][segment]) revert InputsMismatch(uint8(segment));
+            for (uint256 i = 0; i < list.length; i += INPUT_BYTES) {
+                uint256 head = uint256(bytes32(list[i:]));
+                uint256 weight = (head >> 64) & 0xffffff;
+                if (guilty.has((head >> 88) & 0xff)) continue;
+                uint256 rewardWei = (_params.rewardPerRoundWei * weight) / (WEIGHT_ONE * _params.segments);
+                paidWei += rewardWei;
+                _credit(address(uint160(head >> 96)), rewardWei);
+                emit RewardCredited(round, address(uint160(head >> 96)), rewardWei);
+            }
+        }
+    }
+
+    /// @dev Enforce the ranked turns; whoever was listed before the sender and kept silent leaves the list.
+    function _takeTurn(uint256 seed, uint256 startedAt) private {
+        uint256 n = _aggregators.length;
+        if (n == 0) return;
+        uint256 index = _indexOf(msg.sender);
+        uint256 offset = seed % n;
+        uint256 myRank = index == n ? n : (index + offset) % n;
+        uint256 opensAt = startedAt + myRank * _params.mergeTurnS;
+        if (block.timestamp < opensAt) revert NotYourTurn(opensAt);
+        if (myRank == 0) return;
+        // From the back, so that removal by swapping moves only entries already seen.
+        for (uint256 i = n; i > 0; --i) {
+            if ((i - 1 + offset) % n < myRank) _removeAggregator(i - 1);
+        }
+    }
+
+    function _removeAggregator(uint256 index) internal {
+        address account = _aggregators[index];
+        _aggregators[index] = _aggregators[_aggregators.length - 1];
+        _aggregators.pop();
+        _unlockBond(account);
+        emit AggregatorRemoved(account);
+    }
+
+    /// @dev Index of a listed aggregator, or the list's length.
+    function _indexOf(address account) internal view returns (uint256 index) {
+        uint256 n = _aggregators.length;
+        while (index < n && _aggregators[index] != account) ++index;
+    }
+
+    function _count(bytes[] calldata inputs) private pure returns (uint256 n) {
+        for (uint256 i = 0; i < inputs.length; ++i) {
+            n += inputs[i].length / INPUT_BYTES;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Seats} from "../libraries/Seats.sol";
+import {Current, FailureReason, Phase, Progress, Round, RoundStatus, Seat, Submission} from "../types/Types.sol";
+import {Refunds} from "./Refunds.sol";
+
+/// @title How the commit phase ends, and what absence costs: shared by both halves of a run.
+abstract contract Phases is Refunds {
+    using Seats for uint256;
+
+    /// @dev End of the commit phase: reject the parent, fail the round, or go on to reveal.
+    function _closeCommit(Current memory c) internal {
+        Round storage parent = _rounds[(c.round - 1) % _params.ringSize];
+        if (c.dissents != 0 && totals.dissentStakeGwei > _committedStakeGwei(c.attempt)) {
+            // The majority that spoke computed another root. Nobody is slashed without a proof.
+            _unlockBond(parent.proposer);
+            _reopenMerge(c, c.round - 1, FailureReason.ParentRejected);
+            return;
+        }
+        if (c.commits + c.dissents < c.rosterCount) _chargeAbsent(c, false);
+        if (c.commits < _params.minTrainers) {
+            _fail(c, FailureReason.TooFewCommits);
+            return;
+        }
+        if (parent.status == RoundStatus.Proposed) emit MergeAccepted(c.round - 1, parent.modelRoot);
+        _enter(c, Phase.Reveal, _params.revealS);
+    }
+
+    /// @dev Only when somebody dissents. At most 256 seats.
+    function _committedStakeGwei(uint32 attempt) private view returns (uint256 sum) {
+        uint256 rest = roster;
+        while (rest != 0) {
+            uint256 seat = rest.lowest();
+            rest = rest.remove(seat);
+            Submission memory s = submissions[seat];
+            if (s.attempt == attempt && s.progress == Progress.Committed) sum += seats[seat].stakeGwei;
+        }
+    }
+
+    /// @dev The seat must be in the roster and belong to the account.
+    function _requireSeat(uint8 seat, address account) internal view {
+        if (!roster.has(seat) || seats[seat].trainer != account) revert NotSeated(seat, account);
+    }
+
+    /// @dev Charge seats that did not commit, and those that committed without revealing. At most 256 seats.
+    function _chargeAbsent(Current memory c, bool revealMissing) internal {
+        uint256 rest = roster;
+        while (rest != 0) {
+            uint256 seat = rest.lowest();
+            rest = rest.remove(seat);
+            Submission memory s = submissions[seat];
+            if (s.attempt != c.attempt) _chargeAbsence(c.round, uint8(seat));
+            else if (revealMissing && s.progress == Progress.Committed) _chargeNoReveal(c.round, uint8(seat));
+        }
+    }
+
+    function _chargeAbsence(uint32 round, uint8 seat) private {
+        Seat memory s = seats[seat];
+        ++s.absences;
+        uint56 fee = s.absences > _params.absenceGrace ? _params.absenceFeeGwei : 0;
+        _charge(round, seat, s, fee, true);
+    }
+
+    function _chargeNoReveal(uint32 round, uint8 seat) private {
+        _charge(round, seat, seats[seat], _params.noRevealFeeGwei, false);
+    }
+
+    /// @dev Take a fee from a seat's stake; evict it if it was away too long or has too little left.
+    function _charge(uint32 round, uint8 seat, Seat memory s, uint56 fee, bool absent) private {
+        if (fee > s.stakeGwei) fee = s.stakeGwei;
+        s.stakeGwei -= fee;
+        seats[seat] = s;
+        bool isLeaving = leaving.has(seat);
+        if (fee != 0) {
+            if (!isLeaving) totals.enrolledStakeGwei -= fee;
+            emit FeeCharged(round, s.trainer, fee, absent);
+        }
+        bool evict = s.absences >= _params.evictAfter || s.stakeGwei < _params.minStakeGwei;
+        if (evict && !isLeaving) _markLeaving(seat, s, true);
+    }
+
+    function _markLeaving(uint8 seat, Seat memory s, bool evicted) internal {
+        leaving = leaving.add(seat);
+        totals.enrolledStakeGwei -= s.stakeGwei;
+        emit Leaving(s.trainer, seat, evicted);
+    }
+}

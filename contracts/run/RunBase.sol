@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {IRunBase} from "../interfaces/IRunBase.sol";
+import {
+    Account,
+    Current,
+    FailureReason,
+    Phase,
+    Round,
+    RoundStatus,
+    RunParams,
+    Seat,
+    Submission,
+    Totals
+} from "../types/Types.sol";
+
+/// @title Parameters, storage and phase bookkeeping that the parts of a run share.
+abstract contract RunBase is IRunBase {
+    uint256 internal constant GWEI = 1e9;
+    uint256 internal constant MAX_SEATS = 256;
+    uint256 internal constant WEIGHT_ONE = 65_536;
+
+    /// @inheritdoc IRunBase
+    address public sponsor;
+    /// @notice Where the stakes are.
+    IStakeVault public vault;
+    /// @notice The courts; zero address if there is none.
+    address public mergeCourt;
+    address public trainingCourt;
+    /// @notice Parameters; the constructor alone writes them.
+    RunParams internal _params;
+
+    /// @notice The open round.
+    Current public current;
+    /// @notice Totals that rarely change.
+    Totals public totals;
+    /// @notice Rewards not yet credited.
+    uint256 public rewardPoolWei;
+    /// @notice Bonds of convicted proposers that nobody gets.
+    uint256 public burnedWei;
+    /// @notice Occupied seats, seats that give up their place, and the seats of the open round.
+    uint256 public seatsUsed;
+    uint256 public leaving;
+    uint256 public roster;
+    Seat[256] public seats;
+    Submission[256] public submissions;
+    mapping(address trainer => uint256 seatPlusOne) public seatPlusOneOf;
+    mapping(address account => Account balances) public accounts;
+    /// @notice Updates that two thirds of the stake called available in `postAttestations`, by attempt.
+    mapping(uint32 attempt => uint256 seats_) public posted;
+    /// @notice Updates that a court excluded before freeze, by attempt.
+    mapping(uint32 attempt => uint256 seats_) public excluded;
+    /// @notice Updates convicted after freeze, by round.
+    mapping(uint32 round => uint256 seats_) public convicted;
+    mapping(uint256 slot => Round record) internal _rounds;
+    mapping(uint256 slot => mapping(uint256 segment => bytes32 hash)) internal _inputsHashes;
+    /// @dev At most 16, so loops over it are bounded. Each has one bond locked for being listed.
+    address[] internal _aggregators;
+
+    /// @inheritdoc IRunBase
+    function getRound(uint32 round) external view returns (Round memory) {
+        return _record(round);
+    }
+
+    /// @inheritdoc IRunBase
+    function inputsHash(uint32 round, uint8 segment) external view returns (bytes32) {
+        _record(round);
+        return _inputsHashes[round % _params.ringSize][segment];
+    }
+
+    /// @dev The record of a round that the ring still holds.
+    function _record(uint32 round) internal view returns (Round storage) {
+        uint32 newest = current.round;
+        Round storage record = _rounds[round % _params.ringSize];
+        if (round > newest || newest - round >= _params.ringSize) revert WrongRound(round, RoundStatus.None);
+        return record;
+    }
+
+    /// @dev The open attempt in the expected phase, before its deadline.
+    function _open(Phase phase, uint32 attempt) internal view returns (Current memory c) {
+        c = current;
+        if (c.phase != phase) revert WrongPhase(phase, c.phase);
+        if (c.attempt != attempt) revert WrongAttempt(c.attempt, attempt);
+        if (block.timestamp > c.deadline) revert PhaseOver(c.deadline);
+    }
+
+    /// @dev Enter a phase. The caller writes `c` back to storage.
+    function _enter(Current memory c, Phase phase, uint256 durationS) internal {
+        c.phase = phase;
+        c.deadline = uint40(block.timestamp + durationS);
+        emit PhaseStarted(c.round, phase, c.deadline);
+    }
+
+    /// @dev The round ends without a merge: its model is its parent's. The caller writes `c` back to storage.
+    function _fail(Current memory c, FailureReason reason) internal {
+        c.phase = Phase.Idle;
+        Round storage record = _rounds[c.round % _params.ringSize];
+        record.modelRoot = _rounds[(c.round - 1) % _params.ringSize].modelRoot;
+        record.status = RoundStatus.Failed;
+        emit RoundFailed(c.round, reason);
+    }
+
+    /// @dev Back to the merge of an earlier round: rounds after it are void, its proposer's bond is the caller's matter.
+    /// The caller writes `c` back to storage.
+    function _reopenMerge(Current memory c, uint32 round, FailureReason reason) internal {
+        for (uint32 later = c.round; later > round; --later) {
+            _voidRound(later, reason);
+        }
+        Round storage record = _rounds[round % _params.ringSize];
+        emit MergeReopened(round, record.proposer, reason);
+        record.proposer = address(0);
+        record.status = RoundStatus.Open;
+        c.round = round;
+        _enter(c, Phase.Merge, _params.mergeTimeoutS);
+    }
+
+    /// @dev A round that stands on a root no longer accepted. Bounded by the ring.
+    function _voidRound(uint32 round, FailureReason reason) internal {
+        Round storage record = _rounds[round % _params.ringSize];
+        if (record.status == RoundStatus.Proposed) _unlockBond(record.proposer);
+        record.status = RoundStatus.None;
+        record.openDisputes = 0;
+        convicted[round] = 0;
+        emit RoundVoided(round, reason);
+    }
+
+    function _lockBond(address account) internal {
+        uint256 bondWei = _params.proposerBondGwei * GWEI;
+        Account memory a = accounts[account];
+        if (a.freeWei < bondWei) revert InsufficientFunds(a.freeWei, bondWei);
+        a.freeWei -= uint128(bondWei);
+        a.lockedWei += uint128(bondWei);
+        accounts[account] = a;
+    }
+
+    function _unlockBond(address account) internal {
+        uint256 bondWei = _params.proposerBondGwei * GWEI;
+        Account memory a = accounts[account];
+        a.freeWei += uint128(bondWei);
+        a.lockedWei -= uint128(bondWei);
+        accounts[account] = a;
+    }
+
+    function _credit(address account, uint256 amountWei) internal {
+        accounts[account].freeWei += uint128(amountWei);
+    }
+
+    /// @dev Split the sent ETH. The keeper budget counts whole gwei; the rest is reward.
+    function _fund(uint96 keeperWei) internal {
+        // Check
+        if (keeperWei > msg.value) revert InsufficientFunds(msg.value, keeperWei);
+        // Effect
+        uint256 keeperGwei = keeperWei / GWEI;
+        current.keeperGwei += uint56(keeperGwei);
+        rewardPoolWei += msg.value - keeperGwei * GWEI;
+        emit Funded(msg.sender, msg.value - keeperGwei * GWEI, keeperGwei * GWEI);
+    }
+}
