@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import Enum
 
 import structlog
+from eth_utils.address import to_checksum_address
 
 from network.ethereum import read_balance, read_head, read_nonce
 from network.fees import FeePolicy, Fees, suggest_priority
@@ -69,9 +70,9 @@ class Mempool:
             base_fee_wei=head.base_fee_wei, suggested_priority_wei=suggest_priority(self._rpc)
         )
 
-    def check_funds(self, *, value_wei: int, gas_limit: int, fees: Fees) -> None:
-        """Raises InsufficientFunds if the account can not pay the call at these fees."""
-        needed = Wei(value_wei + gas_limit * fees.max_fee_wei)
+    def check_funds(self, intent: Intent, fees: Fees) -> None:
+        """Raises InsufficientFunds if the account can not pay the intent at these fees."""
+        needed = _worst_cost(intent, fees)
         balance = read_balance(self._rpc, self._signer.address)
         if balance < needed:
             raise InsufficientFunds(
@@ -85,7 +86,7 @@ class Mempool:
                 "type": 2,
                 "chainId": self._rpc.chain_id,
                 "nonce": intent.nonce,
-                "to": intent.recipient,
+                "to": to_checksum_address(intent.recipient),
                 "data": intent.data,
                 "value": intent.value_wei,
                 "gas": intent.gas_limit,
@@ -101,7 +102,7 @@ class Mempool:
             signed_at_s=self._clock(),
         )
 
-    def broadcast(self, attempt: Attempt) -> Answer:
+    def broadcast(self, intent: Intent, attempt: Attempt) -> Answer:
         """Hand a transaction to the network, which may have it already.
 
         Raises RpcRejected for a refusal that waiting or a higher fee can not change.
@@ -125,7 +126,7 @@ class Mempool:
                 raise InsufficientFunds(
                     account=self._signer.address,
                     balance_wei=read_balance(self._rpc, self._signer.address),
-                    needed_wei=Wei(0),
+                    needed_wei=_worst_cost(intent, attempt.fees),
                 ) from error
             raise
         return Answer.ACCEPTED
@@ -142,7 +143,7 @@ class Mempool:
         replacement = None
         if is_next and waited_s >= self._policy.replace_after_s:
             replacement = self._replace(intent, last)
-        self.broadcast(replacement or last)
+        self.broadcast(intent, replacement or last)
 
     def _replace(self, intent: Intent, last: Attempt) -> Attempt | None:
         head = read_head(self._rpc)
@@ -165,3 +166,8 @@ class Mempool:
             max_fee_wei=fees.max_fee_wei,
         )
         return replacement
+
+
+def _worst_cost(intent: Intent, fees: Fees) -> Wei:
+    """What the account must hold for a node to take the transaction."""
+    return Wei(intent.value_wei + intent.gas_limit * fees.max_fee_wei)
