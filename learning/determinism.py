@@ -52,7 +52,8 @@ def pin() -> None:
     The switches stay set for the process; calling it again changes nothing.
     """
     torch.set_num_threads(THREADS)
-    torch.use_deterministic_algorithms(mode=True)
+    # Does what use_deterministic_algorithms(True) does, without importing torch's compiler.
+    torch.set_deterministic_debug_mode("error")
     torch.set_default_dtype(torch.float32)
     torch.set_flush_denormal(False)
     torch.set_float32_matmul_precision("highest")

@@ -16,7 +16,7 @@ from learning.local_update import local_update
 from learning.replay import first_difference, replay
 from learning.tasks.digits import DigitsTask
 from protocol.codec import encode_update
-from protocol.errors import NonFiniteUpdate
+from protocol.errors import NonFiniteUpdate, OutOfMemory
 from protocol.spec import Training
 
 HYPER = Training(epochs=2, batch_size=32, lr=0.05, momentum=0.9)
@@ -162,6 +162,15 @@ def test_a_trace_that_is_cut_short_differs_where_it_ends():
 def test_diverged_training_is_refused():
     with pytest.raises(NonFiniteUpdate):
         local_update(**_inputs(hyper=Training(epochs=1, batch_size=32, lr=1e30)))
+
+
+def test_a_full_device_is_told_with_advice():
+    class Greedy(DigitsTask):
+        def loss(self, model, batch):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    with pytest.raises(OutOfMemory, match=r"batches of 32.*another device"):
+        local_update(**_inputs(task=Greedy()))
 
 
 def test_a_hostile_shard_is_refused_before_training():
