@@ -79,6 +79,11 @@ def _plain(kind: str, value: Any) -> Any:
     return value
 
 
+def _from_topic(kind: str, topic: bytes) -> Any:
+    """The value of an indexed field; the hash of it where the chain keeps no more."""
+    return topic if _HASHED.fullmatch(kind) else _plain(kind, decode([kind], topic)[0])
+
+
 class Abi:
     """Encodes calls of, and decodes what comes back from, the contracts of the given ABIs."""
 
@@ -117,6 +122,10 @@ class Abi:
         item = self._functions[function]
         return self._selector(item) + encode(_types(item["inputs"]), args)
 
+    def returns_something(self, function: str) -> bool:
+        """Whether a function has return values."""
+        return bool(self._functions[function]["outputs"])
+
     def decode(self, function: str, data: bytes) -> Any:
         """What a function returned: nothing, one value, or a tuple of values."""
         outputs = self._functions[function]["outputs"]
@@ -154,18 +163,15 @@ class Abi:
             return None
         try:
             rest = iter(decode(_types(others), log.data))
+            topics = iter(log.topics[1:])
+            values = [
+                _from_topic(entry["type"], next(topics))
+                if entry["indexed"]
+                else _plain(entry["type"], next(rest))
+                for entry in item["inputs"]
+            ]
         except DecodingError:
             return None
-        topics = iter(log.topics[1:])
-        values: list[Any] = []
-        for entry in item["inputs"]:
-            kind = entry["type"]
-            if not entry["indexed"]:
-                values.append(_plain(kind, next(rest)))
-            elif _HASHED.fullmatch(kind):
-                values.append(next(topics))
-            else:
-                values.append(_plain(kind, decode([kind], next(topics))[0]))
         return Event(
             name=item["name"],
             args=shape(*values),

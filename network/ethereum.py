@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from eth_utils.address import to_checksum_address
+
 from network.abi import Log
 from network.rpc import Rpc
 from protocol.errors import ClockSkew, CodeMismatch, NotAContract
@@ -48,7 +50,7 @@ def parse_head(block: Any) -> Head:
 def parse_log(log: Any) -> Log:
     """One entry of eth_getLogs or of a receipt."""
     return Log(
-        address=Address(str(log["address"])),
+        address=to_checksum_address(log["address"]),
         topics=tuple(bytes.fromhex(topic[2:]) for topic in log["topics"]),
         data=bytes.fromhex(log["data"][2:]),
         block_number=int(log["blockNumber"], 16),

@@ -1,9 +1,9 @@
 """A tiny contract for tests of the machinery, assembled by hand so that no compiler is needed.
 
-    error TooBig(uint256 value, uint256 limit);
-    event Added(address indexed who, uint256 value);
-    function add(uint256 value)   // reverts above 100; counts the calls in slot 1
-    function count() view returns (uint256)
+error TooBig(uint256 value, uint256 limit);
+event Added(address indexed who, uint256 value);
+function add(uint256 value)   // reverts above 100; counts the calls in slot 1
+function count() view returns (uint256)
 """
 
 from eth_utils.crypto import keccak
