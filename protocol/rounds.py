@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from protocol.errors import InvalidRound
 from protocol.merge import WEIGHT_ONE
+from protocol.merkle import MerkleTree
 from protocol.types import (
     DIGEST_BYTES,
     MAX_SEATS,
@@ -25,6 +26,9 @@ from protocol.types import (
 
 COMMITMENT_BYTES = 27
 """What the contract keeps of a commitment."""
+
+MAX_TRACE_STEPS = 64
+"""Most checkpoints of a training run, beyond its first state."""
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -103,6 +107,18 @@ def commitment_hash(
         salt,
     )
     return sha256(b"".join(words)).digest()
+
+
+def trace_root(state_digests: Sequence[Digest], update_root: Digest) -> Digest:
+    """Commit to the training states s_0 .. s_H and to what came of them. Section 3.
+
+    Raises InvalidRound for no state, more than MAX_TRACE_STEPS steps, or a digest that is none.
+    """
+    if not 0 < len(state_digests) <= MAX_TRACE_STEPS + 1:
+        raise InvalidRound(field="state_digests", reason=f"1 to {MAX_TRACE_STEPS + 1} are due")
+    for digest in (*state_digests, update_root):
+        _check_digest("state_digests", digest)
+    return MerkleTree.from_leaves(b"".join((*state_digests, update_root)), DIGEST_BYTES).root
 
 
 def inputs_hash(entries: Sequence[InputEntry]) -> Digest:

@@ -44,6 +44,16 @@ def test_the_sum_of_squares_of_a_large_update_is_exact():
     assert update_ssq(q, e) == 5000 * 2**52
 
 
+def test_a_large_update_encodes_as_its_chunks_do():
+    delta = np.random.default_rng(2).integers(-(2**20), 2**20, 1100 * 256)
+    update = encode_update(delta)
+    for chunk in (0, 511, 512, 1099):
+        rows = slice(256 * chunk, 256 * chunk + 256)
+        assert encode_update(delta[rows]) == update[257 * chunk : 257 * chunk + 257]
+    q, e = decode_update(update, 1100)
+    assert update_ssq(q, e) == (dequantize_update(q, e) ** 2).sum()
+
+
 def test_a_range_of_chunks_decodes_alone():
     update = encode_update(np.arange(4 * 256))
     q, e = decode_update(memoryview(update)[257 : 3 * 257], 2)

@@ -34,6 +34,23 @@ def test_the_reference_gives_the_vectors(vectors, unhex):
         assert model_leaves(*arrays) == unhex(case["new_leaf"]), case["name"]
 
 
+def test_blocks_of_any_size_and_spread_of_exponents_merge_alike(monkeypatch):
+    rng = np.random.default_rng(1)
+    chunks = 600
+    updates = [decode_update(rng.bytes(257 * chunks), chunks) for _ in range(3)]
+    for _, e in updates:
+        e[:300] = 5 + e[:300] % 4
+    theta, m = rng.integers(-(2**31), 2**31, (2, chunks, 256)).astype(np.int32)
+    params = MergeParams(lr=700, mu=200, nesterov=True, momentum=True)
+    results = []
+    for block in (7, 256, 1000):
+        monkeypatch.setattr("protocol.merge._BLOCK_CHUNKS", block)
+        results.append(
+            model_leaves(*merge_chunks(theta, m, updates, [30000, 20000, 15536], params))
+        )
+    assert results[0] == results[1] == results[2]
+
+
 def test_operands_stay_as_they_are():
     theta, m = THETA.copy(), THETA.copy()
     merge_chunks(theta, m, [UPDATE], [65536], MergeParams(momentum=True))

@@ -48,6 +48,14 @@ def test_three_leaves_hash_as_the_text_says():
     assert tree.depth == 2
 
 
+def test_a_large_tree_has_the_root_of_the_plain_rule():
+    data = np.random.default_rng(3).bytes(2 * 5000)
+    level = [leaf_node(data[at : at + 2]) for at in range(0, len(data), 2)] + [EMPTY] * 3192
+    while len(level) > 1:
+        level = [inner_node(level[at], level[at + 1]) for at in range(0, len(level), 2)]
+    assert MerkleTree.from_leaves(data, 2).root == level[0]
+
+
 def test_one_leaf_is_its_own_root():
     tree = MerkleTree.from_leaves(b"leaf", 4)
     assert (tree.root, tree.depth, tree.proof(0)) == (leaf_node(b"leaf"), 0, ())

@@ -3,6 +3,7 @@ from hashlib import sha256
 import pytest
 
 from protocol.errors import InvalidRound
+from protocol.merkle import MerkleTree
 from protocol.rounds import (
     COMMITMENT_BYTES,
     InputEntry,
@@ -17,6 +18,7 @@ from protocol.rounds import (
     rank_of,
     reward_wei,
     seats_in,
+    trace_root,
     weights,
 )
 
@@ -185,6 +187,15 @@ def test_a_header_refuses_what_solidity_could_not_hold(changes):
 def test_inputs_out_of_order_or_bounds_are_refused(entries):
     with pytest.raises(InvalidRound):
         inputs_hash(entries)
+
+
+def test_the_update_root_is_the_last_leaf_of_the_trace():
+    states = [sha256(bytes([i])).digest() for i in range(3)]
+    tree = MerkleTree.from_leaves(b"".join(states) + DIGEST, 32)
+    assert trace_root(states, DIGEST) == tree.root
+    for bad in ([], states * 22, [b"short"]):
+        with pytest.raises(InvalidRound):
+            trace_root(bad, DIGEST)
 
 
 def test_a_cap_flattens_weights():
