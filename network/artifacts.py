@@ -15,7 +15,7 @@ from network.rpc import Rpc
 from protocol.errors import CodeMismatch
 from protocol.types import Address
 
-_PUSH32 = 0x7F
+_PUSH1, _PUSH32 = 0x60, 0x7F
 
 
 @cache
@@ -44,7 +44,7 @@ def immutables_of(code: bytes) -> tuple[tuple[int, int], ...]:
         if opcode == _PUSH32 and not any(code[at + 1 : at + 33]):
             places.append((at + 1, 32))
         # PUSH1..PUSH32 carry 1..32 bytes of data
-        at += 1 + (opcode - 0x5F if 0x60 <= opcode <= _PUSH32 else 0)
+        at += 1 + (opcode - _PUSH1 + 1 if _PUSH1 <= opcode <= _PUSH32 else 0)
     return tuple(places)
 
 

@@ -188,9 +188,7 @@ class RunContract(Contract):
     def seat(self, seat: int, *, block: int | str = "latest") -> SeatState:
         """Who has a seat; the zero address if nobody."""
         trainer, stake_gwei, absences = self.read("seats", seat, block=block)
-        return SeatState(
-            seat=Seat(seat), trainer=trainer, stake_gwei=stake_gwei, absences=absences
-        )
+        return SeatState(seat=Seat(seat), trainer=trainer, stake_gwei=stake_gwei, absences=absences)
 
     def seat_of(self, trainer: Address) -> Seat | None:
         """A trainer's seat, whether or not it takes part in the open round."""

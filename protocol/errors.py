@@ -7,7 +7,7 @@ CommonweightError
 │   ├── InvalidCid  CidMismatch  InvalidBlock
 │   └── InvalidTree  InvalidProof
 ├── NetworkError                 the chain, the store or a key
-│   ├── ChainError               RpcUnavailable  WrongChain  NotAContract  CodeMismatch  NotEnrolled
+│   ├── ChainError               RpcUnavailable  WrongChain  NotAContract  CodeMismatch  NotARun  NotEnrolled
 │   │                            TransactionReverted  TransactionStuck  InsufficientFunds  ClockSkew
 │   │                            RpcRejected  NonceConflict  IntentConflict  JournalUnavailable
 │   ├── StoreError               ContentUnavailable  ContentTooLarge  StoreTimeout  StoreFull
@@ -93,8 +93,8 @@ class InvalidUpdate(ProtocolError):
     problem = "invalid update: {what} should be {expected} and is {actual}"
     advice = "do not attest this update; if it is your own, encode it again"
     what: str
-    expected: int
-    actual: int
+    expected: int | str
+    actual: int | str
 
 
 class InvalidModel(ProtocolError):
@@ -243,6 +243,15 @@ class CodeMismatch(ChainError):
     address: Address
     expected: Digest
     actual: Digest
+
+
+class NotARun(ChainError):
+    """A contract looks like a run, but its factory did not make it."""
+
+    problem = "{address} was not made by the factory {factory}"
+    advice = "do not stake; ask the sponsor for the address that RunCreated names"
+    address: Address
+    factory: Address
 
 
 class TransactionReverted(ChainError):

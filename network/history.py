@@ -1,0 +1,293 @@
+"""A run's rounds, folded from its events: what anybody can rebuild from the chain alone.
+
+Docs/protocol.md section 4 says what each event means. The fold is pure; `RunHistory` feeds it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from network.abi import Event
+from network.events import EventReader, Position
+from network.rpc import Rpc
+from network.run import RunContract, RunParams
+from protocol.assignment import segment_of
+from protocol.cid import Cid
+from protocol.rounds import (
+    InputEntry,
+    UpdateHeader,
+    address_bytes,
+    header_hash,
+    inputs_hash,
+    rank_of,
+    seats_in,
+    weights,
+)
+from protocol.types import Address, Attempt, BlockNumber, Digest, Gwei, RoundId, Seat, SegmentId
+
+
+class Outcome(IntEnum):
+    """What became of a round so far."""
+
+    OPEN = 0
+    PROPOSED = 1
+    FINAL = 2
+    FAILED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revealed:
+    """A revealed update and its author."""
+
+    seat: Seat
+    trainer: Address
+    header: UpdateHeader
+
+    @property
+    def cid(self) -> Cid:
+        """The update object."""
+        return Cid(digest=self.header.update_cid, size=self.header.update_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A proposed merge."""
+
+    proposer: Address
+    model_root: Digest
+    model: Cid
+    finalizable_at_s: int
+
+
+@dataclass(slots=True, kw_only=True)
+class RoundHistory:
+    """One round, as far as it got; a reopened round starts anew with a higher attempt."""
+
+    round_id: RoundId
+    attempt: Attempt
+    seed: Digest
+    parent_root: Digest
+    roster: int
+    roster_stake_gwei: Gwei
+    opened: Event
+    commitments: dict[Seat, Digest] = field(default_factory=dict)
+    dissents: dict[Seat, Digest] = field(default_factory=dict)
+    reveals: dict[Seat, Revealed] = field(default_factory=dict)
+    attested: dict[Seat, int] = field(default_factory=dict)
+    included: int = 0
+    inputs_hashes: tuple[Digest, ...] = ()
+    inputs: tuple[tuple[InputEntry, ...], ...] = ()
+    proposal: Proposal | None = None
+    rejected: list[Proposal] = field(default_factory=list)
+    outcome: Outcome = Outcome.OPEN
+    failure: int | None = None
+    rewards_wei: dict[Address, int] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def model_root(self) -> Digest | None:
+        """The root this round left, or its parent's if it failed; None while undecided."""
+        if self.outcome is Outcome.FAILED:
+            return self.parent_root
+        return self.proposal.model_root if self.proposal else None
+
+    def input_preimages(self) -> list[bytes]:
+        """What `finalize` wants: the preimage of each segment's inputs hash. Section 4."""
+        return [
+            b"".join(
+                address_bytes(entry.trainer)
+                + bytes((entry.seat,))
+                + entry.weight.to_bytes(3, "big")
+                + entry.update_root
+                + entry.header_hash
+                for entry in segment
+            )
+            for segment in self.inputs
+        ]
+
+
+@dataclass(slots=True, kw_only=True)
+class RunFold:
+    """The state that a run's events add up to."""
+
+    params: RunParams
+    rounds: dict[int, RoundHistory] = field(default_factory=dict)
+    stakes_gwei: dict[Seat, Gwei] = field(default_factory=dict)
+    trainers: dict[Seat, Address] = field(default_factory=dict)
+    voided: list[RoundHistory] = field(default_factory=list)
+
+    def apply(self, event: Event) -> None:
+        """Take one event in order."""
+        handler = getattr(self, f"_on_{event.name}", None)
+        if handler is not None:
+            handler(event)
+        number = getattr(event.args, "round", None)
+        if number is not None and number in self.rounds:
+            self.rounds[number].events.append(event)
+
+    def _on_Enrolled(self, event: Event) -> None:  # noqa: N802 - named after the event
+        self.stakes_gwei[event.args.seat] = event.args.stakeGwei
+        self.trainers[event.args.seat] = event.args.trainer
+
+    def _on_Released(self, event: Event) -> None:  # noqa: N802
+        self.stakes_gwei.pop(event.args.seat, None)
+        self.trainers.pop(event.args.seat, None)
+
+    def _on_FeeCharged(self, event: Event) -> None:  # noqa: N802
+        for seat, trainer in self.trainers.items():
+            if trainer == event.args.trainer:
+                self.stakes_gwei[seat] = Gwei(self.stakes_gwei[seat] - event.args.feeGwei)
+
+    def _on_RoundOpened(self, event: Event) -> None:  # noqa: N802
+        a = event.args
+        self.rounds[a.round] = RoundHistory(
+            round_id=a.round,
+            attempt=a.attempt,
+            seed=a.seed,
+            parent_root=a.parentRoot,
+            roster=a.roster,
+            roster_stake_gwei=a.rosterStakeGwei,
+            opened=event,
+        )
+
+    def _on_Committed(self, event: Event) -> None:  # noqa: N802
+        self.rounds[event.args.round].commitments[event.args.seat] = event.args.commitment
+
+    def _on_Dissented(self, event: Event) -> None:  # noqa: N802
+        self.rounds[event.args.round].dissents[event.args.seat] = event.args.parentRoot
+
+    def _on_Revealed(self, event: Event) -> None:  # noqa: N802
+        a = event.args
+        self.rounds[a.round].reveals[a.seat] = Revealed(
+            seat=a.seat,
+            trainer=a.trainer,
+            header=UpdateHeader(
+                update_root=a.updateRoot,
+                ssq=a.ssq,
+                trace_root=a.traceRoot,
+                class_id=a.classId,
+                update_cid=a.updateCid,
+                update_size=a.updateSize,
+            ),
+        )
+
+    def _on_Attested(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds[event.args.round]
+        for seat, trainer in self.trainers.items():
+            if trainer == event.args.trainer:
+                found.attested[seat] = event.args.available
+
+    def _on_UpdatesFrozen(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds[event.args.round]
+        found.included = event.args.included
+        found.inputs_hashes = tuple(event.args.inputsHashes)
+        found.inputs = self.freeze_inputs(found, self.stakes_gwei)
+
+    def _on_MergeProposed(self, event: Event) -> None:  # noqa: N802
+        a = event.args
+        found = self.rounds[a.round]
+        found.proposal = Proposal(
+            proposer=a.proposer,
+            model_root=a.modelRoot,
+            model=Cid(digest=a.modelCid, size=a.modelSize),
+            finalizable_at_s=a.finalizableAt,
+        )
+        found.outcome = Outcome.PROPOSED
+
+    def _on_RoundFailed(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds[event.args.round]
+        found.outcome, found.failure = Outcome.FAILED, event.args.reason
+
+    def _on_RoundVoided(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds.pop(event.args.round, None)
+        if found is not None:
+            self.voided.append(found)
+
+    def _on_MergeReopened(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds[event.args.round]
+        if found.proposal is not None:
+            found.rejected.append(found.proposal)
+        found.proposal, found.outcome = None, Outcome.OPEN
+
+    def _on_RewardCredited(self, event: Event) -> None:  # noqa: N802
+        self.rounds[event.args.round].rewards_wei[event.args.trainer] = event.args.amountWei
+
+    def _on_RoundFinalized(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds[event.args.round]
+        if found.outcome is Outcome.PROPOSED:
+            found.outcome = Outcome.FINAL
+
+    def freeze_inputs(
+        self, found: RoundHistory, stakes_gwei: dict[Seat, Gwei]
+    ) -> tuple[tuple[InputEntry, ...], ...]:
+        """The included updates and their weights, by segment.
+
+        Empty if they do not hash to the chain's inputs hashes: a court took stake meanwhile.
+        """
+        members: list[list[Seat]] = [[] for _ in range(self.params.segments)]
+        for seat in seats_in(found.included):
+            rank = rank_of(seat, found.roster)
+            members[
+                segment_of(rank=rank, segment_count=self.params.segments, seed=found.seed)
+            ].append(seat)
+        inputs = []
+        for segment, seats in enumerate(members):
+            stakes = [stakes_gwei[seat] for seat in seats]
+            shares = weights(stakes, self.params.stake_cap_gwei)
+            entries = tuple(
+                InputEntry(
+                    trainer=found.reveals[seat].trainer,
+                    seat=seat,
+                    weight=share,
+                    update_root=found.reveals[seat].header.update_root,
+                    header_hash=header_hash(found.reveals[seat].header),
+                )
+                for seat, share in zip(seats, shares, strict=True)
+            )
+            if inputs_hash(entries) != found.inputs_hashes[segment]:
+                return ()
+            inputs.append(entries)
+        return tuple(inputs)
+
+    def segment_at(self, found: RoundHistory, seat: Seat) -> SegmentId:
+        """The segment that a seat trains in a round. Section 5."""
+        return segment_of(
+            rank=rank_of(seat, found.roster), segment_count=self.params.segments, seed=found.seed
+        )
+
+
+class RunHistory:
+    """Follows one run's events from the block that made it; not safe for several threads."""
+
+    def __init__(self, rpc: Rpc, run: RunContract, *, first_block: int = 0) -> None:
+        self._run = run
+        self._reader = EventReader(rpc, run.abi, [run.address])
+        self._first = BlockNumber(first_block)
+        self._position: Position | None = None
+        self._log: list[Event] = []
+        self.fold = RunFold(params=run.params)
+
+    def update(self) -> RunFold:
+        """Read what is new and return the fold; after a reorganisation it is folded anew."""
+        for batch in self._reader.read(self._first, after=self._position):
+            if batch.rewound:
+                self._log = [event for event in self._log if event.block_number < batch.start]
+                self.fold = RunFold(params=self._run.params)
+                for event in self._log:
+                    self.fold.apply(event)
+            for event in batch.events:
+                self._log.append(event)
+                self.fold.apply(event)
+            self._position = batch.position
+        return self.fold
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Every event so far, in order."""
+        return tuple(self._log)
+
+    def finished_rounds(self) -> Iterator[RoundHistory]:
+        """Rounds that left a model, in order."""
+        for _, found in sorted(self.fold.rounds.items()):
+            if found.outcome in (Outcome.PROPOSED, Outcome.FINAL):
+                yield found

@@ -1,0 +1,105 @@
+"""What to do when a contract refuses: one exception for each custom error of the contracts.
+
+A test holds this table complete. `ContractRefused.WrongPhase` and its siblings can be caught by
+name through `REMEDIES["WrongPhase"]`.
+"""
+
+from protocol.errors import TransactionReverted
+
+_TABLE = {
+    # who and when
+    "WrongPhase": ("the round is in another phase", "read the round's phase and try again"),
+    "PhaseOver": ("the phase's deadline has passed", "wait for the next round"),
+    "PhaseNotOver": ("the phase has not ended yet", "wait until its deadline"),
+    "WrongAttempt": ("the round was opened anew", "read the open round and submit for its attempt"),
+    "WrongRound": ("the round is not in the state the call needs", "settle earlier rounds first"),
+    "NotSeated": ("the seat is not in this round's roster", "enroll, or wait for the next round"),
+    "AlreadyEnrolled": (
+        "this account has a seat already",
+        "use one key for each trainer; stop the other process if it uses this key",
+    ),
+    "Unauthorized": ("another account must make this call", "use the key of that account"),
+    "RunStopped": ("the run was halted or closed", "ask its guardian, or join another run"),
+    "RunComplete": ("all rounds of the run were opened", "claim what you earned and leave"),
+    "InvalidParameter": ("a run parameter is out of bounds", "correct the named parameter"),
+    # roster
+    "RunFull": ("every seat is taken", "wait until a trainer leaves, or join another run"),
+    "StakeTooSmall": ("the stake is below the run's minimum", "stake more"),
+    "TooFewTrainers": ("too few trainers are enrolled", "wait until more have enrolled"),
+    "AlreadyLeaving": ("this seat is leaving already", "wait for the round to end, then release"),
+    "StillInRoster": ("the seat still takes part", "leave first, then wait for the round's end"),
+    # submissions
+    "WrongParentRoot": (
+        "the commitment names another parent model than the chain",
+        "recompute the merge; dissent if you are sure that the chain's root is wrong",
+    ),
+    "AlreadySubmitted": ("this seat has submitted in this attempt", "nothing is to be done"),
+    "BadSignature": ("a signature is not by the seat's trainer", "sign again with the seat's key"),
+    "CommitmentMismatch": (
+        "the header does not open the commitment",
+        "reveal what the journal holds for this attempt",
+    ),
+    "NormAboveBound": (
+        "the update is larger than the run's norm bound",
+        "lower the learning rate or clip the update",
+    ),
+    "EmptyBatch": ("the batch changes nothing", "send at least one valid entry"),
+    # audit and merge
+    "DuplicateAttestation": ("a seat attested twice in one batch", "keep one signature a seat"),
+    "WrongUpdates": (
+        "the updates are not all the revealed ones in seat order",
+        "take them from the round's Revealed events",
+    ),
+    "NotYourTurn": ("another aggregator's turn is running", "wait for your turn"),
+    "InsufficientFunds": (
+        "the run's account or pool does not hold enough",
+        "deposit a bond, or fund the run",
+    ),
+    "InputsMismatch": (
+        "the inputs are not those that were frozen",
+        "rebuild them from the round's events",
+    ),
+    "DisputeWindowOpen": ("the dispute window is still open", "wait until it closes"),
+    "DisputeOpen": ("a dispute of this round is open", "wait for the court"),
+    "AlreadyConvicted": ("this update was convicted already", "nothing is to be done"),
+    "AggregatorsFull": ("the list of aggregators is full", "propose after the last turn instead"),
+    "AlreadyAggregator": ("this account is listed already", "nothing is to be done"),
+    "NotAggregator": ("this account is not listed", "register as aggregator first"),
+    "NothingToDissent": (
+        "there is no pending merge with another root",
+        "commit, or wait for the next proposal",
+    ),
+    # money
+    "NothingToClaim": ("there is nothing to claim", "wait until a round is final"),
+    "NothingToMove": ("there is nothing to move", "deposit, or unlock stake first"),
+    "TransferFailed": ("the receiver refused the ether", "claim to an account that accepts ether"),
+    "InsufficientFreeStake": ("the vault holds too little free stake", "deposit more stake"),
+    "InsufficientLockedStake": ("less stake is locked than asked for", "report this as a bug"),
+    "StillUnbonding": ("the stake is still unbonding", "wait until its release time"),
+    "NotARun": ("the caller is no run of this factory", "use the vault's own factory"),
+    "UnbondingTooShort": (
+        "the vault unbonds before disputes end",
+        "shorten the dispute window or deploy a vault with a longer unbonding time",
+    ),
+    "DeploymentFailed": ("the run could not be created", "give the transaction more gas"),
+    # of the libraries
+    "AddressEmptyCode": ("a contract without code was called", "check the deployment"),
+    "FailedCall": ("an inner call failed without a reason", "simulate the inner calls one by one"),
+    "InvalidShortString": ("a short string is malformed", "report this as a bug"),
+    "StringTooLong": ("a string is too long", "report this as a bug"),
+}
+
+
+def _refusal(name: str, problem: str, advice: str) -> type[TransactionReverted]:
+    said = {
+        "problem": f"the contract refused with {{error_name}}{{error_args}}: {problem}",
+        "advice": advice,
+        "__doc__": f"The contract's {name}: {problem}.",
+        "__annotations__": {},
+        "__module__": __name__,
+    }
+    return type(name, (TransactionReverted,), said)
+
+
+REMEDIES = {name: _refusal(name, *said) for name, said in _TABLE.items()}
+"""The exception of each custom error, by its name in Solidity."""

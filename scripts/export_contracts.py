@@ -1,0 +1,47 @@
+"""Write network/contracts.json: what clients know of the contracts, without a compiler.
+
+Run it after a contract changed (`make contracts`); a test compares the file with a fresh compile.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ape
+
+CONTRACTS = (
+    "FixedBeacon",
+    "PrevrandaoBeacon",
+    "RunFactory",
+    "RunOffice",
+    "StakeVault",
+    "TrainingRun",
+)
+TARGET = Path(__file__).resolve().parents[1] / "network" / "contracts.json"
+
+
+def collect() -> dict[str, Any]:
+    """ABI and runtime code of each contract by name, as compiled now."""
+    project = ape.Project(TARGET.parents[1])
+    project.load_contracts()
+    found: dict[str, Any] = {}
+    for name in CONTRACTS:
+        contract = project.contracts[name]
+        found[name] = {
+            "abi": [item.model_dump(mode="json", exclude_none=True) for item in contract.abi],
+            "runtime": contract.runtime_bytecode.bytecode,
+        }
+    return found
+
+
+def render() -> str:
+    """The file's text: one line a contract, so that a difference can be read."""
+    lines = [
+        f"{json.dumps(n)}:{json.dumps(c, sort_keys=True, separators=(',', ':'))}"
+        for n, c in collect().items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")
