@@ -28,10 +28,12 @@ class HttpTransport:
     def __init__(self, url: str, *, connections: int = 8) -> None:
         self._url = url
         # Paths and user names carry access tokens at many providers: only the host is ever shown.
-        parts = urlsplit(url)
-        self._place = parts.hostname or "?"
-        if parts.port is not None:
-            self._place += f":{parts.port}"
+        try:
+            parts = urlsplit(url)
+            self._is_http = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            self._place = f"{parts.hostname or '?'}:{parts.port or parts.scheme}"
+        except ValueError:  # a port that is no number, a broken IPv6 address
+            self._is_http, self._place = False, "?"
         self._pool = urllib3.PoolManager(maxsize=connections, retries=False)
 
     @property
@@ -44,6 +46,8 @@ class HttpTransport:
 
         Raises RpcUnavailable for anything but an answer, including one above `max_bytes`.
         """
+        if not self._is_http:
+            raise RpcUnavailable(url=self._place, reason="not an http or https URL")
         give_up_at = time.monotonic() + timeout_s
         try:
             response = self._pool.request(
