@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Protocol, Self
 
+from network.store.ahead import ReadAhead
 from protocol.cid import CHUNK_BYTES, Cid, Codec, read_dag
 from protocol.errors import ContentTooLarge, StoreTimeout
 from protocol.types import Digest
@@ -43,6 +44,9 @@ class ContentStore(ABC):
 
     place: str
     """Where the bytes are, for a person to read."""
+
+    read_ahead = 0
+    """How many blocks to fetch at once; worth it where a block takes a round trip."""
 
     @abstractmethod
     def put(self, content: Content) -> Cid:
@@ -85,13 +89,20 @@ class ContentStore(ABC):
     def _read(self, cid: Cid, deadline_s: float) -> Iterator[bytes]:
         give_up_at = time.monotonic() + deadline_s
 
-        def get_block(digest: Digest, codec: Codec) -> bytes:
+        def fetch(digest: Digest, codec: Codec) -> bytes:
             left_s = give_up_at - time.monotonic()
             if left_s <= 0:
                 raise StoreTimeout(operation=f"reading {cid.text}", waited_s=deadline_s)
             return self.get_block(digest, codec, timeout_s=left_s)
 
-        return read_dag(cid, get_block)
+        if cid.codec is Codec.RAW or not self.read_ahead:
+            yield from read_dag(cid, fetch)
+            return
+        source = ReadAhead(fetch, depth=self.read_ahead)
+        try:
+            yield from read_dag(cid, source.get_block)
+        finally:
+            source.close()
 
     def get(self, cid: Cid, *, max_bytes: int, deadline_s: float = DEFAULT_DEADLINE_S) -> bytes:
         """The whole object in memory; errors as for `open`."""

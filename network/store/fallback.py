@@ -25,6 +25,7 @@ class FallbackStore(ContentStore):
     def __init__(self, stores: Sequence[ContentStore]) -> None:
         self._stores = tuple(stores)
         self.place = ", ".join(store.place for store in stores)
+        self.read_ahead = max(store.read_ahead for store in stores)
 
     def put(self, content: Content) -> Cid:
         """Keep it in the first store."""

@@ -93,6 +93,8 @@ class KuboStore(ContentStore):
     `put_timeout_s` is how long the node may take to finish an import once it has all bytes.
     """
 
+    read_ahead = 6
+
     def __init__(self, api_url: str, *, put_timeout_s: float = 300.0) -> None:
         self.place = api_url
         self._put_timeout_s = put_timeout_s
