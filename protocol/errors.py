@@ -3,19 +3,22 @@
 CommonweightError
 ├── ProtocolError                what a stranger sent does not follow docs/protocol.md
 │   ├── InvalidUpdate  InvalidModel  NotRepresentable  InvalidMerge  InvalidRound
-│   ├── InvalidSpec  InvalidManifest
+│   ├── InvalidSpec  InvalidManifest  SpecMismatch  InvalidMessage
 │   ├── InvalidCid  CidMismatch  InvalidBlock
 │   └── InvalidTree  InvalidProof
 ├── NetworkError                 the chain, the store or a key
-│   ├── ChainError               RpcUnavailable  WrongChain  NotAContract  CodeMismatch  NotARun  NotEnrolled
-│   │                            TransactionReverted  TransactionStuck  InsufficientFunds  ClockSkew
-│   │                            RpcRejected  NonceConflict  IntentConflict  JournalUnavailable
+│   ├── ChainError               RpcUnavailable  WrongChain  NotAContract  CodeMismatch  NotARun
+│   │                            NotEnrolled  TransactionReverted  TransactionStuck  RpcRejected
+│   │                            InsufficientFunds  ClockSkew  NonceConflict  IntentConflict
+│   │                            JournalUnavailable
 │   ├── StoreError               ContentUnavailable  ContentTooLarge  StoreTimeout  StoreFull
 │   │                            StoreUnavailable
+│   ├── RelayError               RelayUnavailable  RelayRefused
+│   ├── InvalidSetting
 │   └── KeystoreError            KeyNotFound  WrongPassphrase  KeyUnreadable  PassphraseMissing
 ├── LearningError                UnknownTask  NonFiniteUpdate  OutOfMemory
 ├── TrainerError                 WrongParentRoot  JournalCorrupt  AlreadyRunning
-└── CoordinatorError
+└── CoordinatorError             InvalidRunParameter  WrongMerge
 
 To add one: derive from its branch, annotate its fields, and write `problem` (what happened) and
 `advice` (what to do next). Both may name fields in braces. The base class makes a keyword-only
@@ -148,6 +151,25 @@ class InvalidManifest(ProtocolError):
 
     problem = "invalid data set manifest at {field!r}: {reason}"
     advice = "correct the field and publish the data set again; do not train on it"
+    field: str
+    reason: str
+
+
+class SpecMismatch(ProtocolError):
+    """The chain and the specification that it names say different things of a run."""
+
+    problem = "the chain says {field} is {on_chain}, the run's specification says {specified}"
+    advice = "do not join this run; its sponsor must create another"
+    field: str
+    on_chain: str
+    specified: str
+
+
+class InvalidMessage(ProtocolError):
+    """A message between a trainer and a relay breaks the schema."""
+
+    problem = "invalid message at {field!r}: {reason}"
+    advice = "use the same release at both ends of the relay"
     field: str
     reason: str
 
@@ -386,6 +408,39 @@ class StoreFull(StoreError):
     size: int
 
 
+class RelayError(NetworkError):
+    """A coordinator's relay did not take a message; the chain still does."""
+
+
+class RelayUnavailable(RelayError):
+    """The relay does not answer, or answers with what is no answer."""
+
+    problem = "the relay at {url} does not answer: {reason}"
+    advice = "nothing is lost: the trainer sends its own transaction"
+    url: str
+    reason: str
+
+
+class RelayRefused(RelayError):
+    """The relay did not accept a message."""
+
+    problem = "the relay refused with {error_name}: {reason}"
+    advice = "{hint}"
+    error_name: str
+    reason: str
+    hint: str
+
+
+class InvalidSetting(NetworkError):
+    """A setting is missing, unknown, or not what it must be."""
+
+    problem = "setting {name!r}: {reason}"
+    advice = "{hint}"
+    name: str
+    reason: str
+    hint: str = "see --help; flags go before the environment, that before the file"
+
+
 class KeystoreError(NetworkError):
     """A key can not be used."""
 
@@ -491,3 +546,24 @@ class AlreadyRunning(TrainerError):
 
 class CoordinatorError(CommonweightError):
     """A coordinator's job can not go on as it is."""
+
+
+class InvalidRunParameter(CoordinatorError):
+    """A run can not be created with such a parameter."""
+
+    problem = "{name} = {value}: {reason}"
+    advice = "{hint}"
+    name: str
+    value: str
+    reason: str
+    hint: str
+
+
+class WrongMerge(CoordinatorError):
+    """A model proposed by another aggregator is not the merge of its updates."""
+
+    problem = "round {round_id}: the chain says {on_chain}, the merge gives {computed}"
+    advice = "do not build upon it; a proof to the merge court reopens the round"
+    round_id: RoundId
+    on_chain: Digest
+    computed: Digest
