@@ -383,6 +383,7 @@ def round_vectors() -> dict[str, Any]:
                 "salt": hexed(digest(f"salt/{i}")),
                 "commitment": hexed(digest_32),
                 "kept": hexed(digest_32[:COMMITMENT_BYTES]),
+                "reveal_digest": hexed(reveal_digest(header)),
             }
         )
     entries = [
@@ -412,6 +413,11 @@ def round_vectors() -> dict[str, Any]:
         for count in (0, 1, 3)
     ]
     return {"commitments": commitments, "inputs": inputs, **sum_vectors()}
+
+
+def reveal_digest(header: UpdateHeader) -> bytes:
+    """Give what a run keeps of a revealed update."""
+    return sha256(header.update_root + header_hash(header)).digest()[:COMMITMENT_BYTES]
 
 
 def header_json(header: UpdateHeader) -> dict[str, str]:
