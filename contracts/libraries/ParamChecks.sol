@@ -11,7 +11,7 @@ library ParamChecks {
         if (p.genesisRoot == 0) revert IRunBase.InvalidParameter("genesisRoot");
         if (p.chunks == 0) revert IRunBase.InvalidParameter("chunks");
         if (p.lr == 0 || p.lr > 1024) revert IRunBase.InvalidParameter("lr");
-        if (p.mu > 255 || (!p.momentum && p.mu != 0)) revert IRunBase.InvalidParameter("mu");
+        if (p.mu > 255 || (!p.momentum && (p.mu != 0 || p.nesterov))) revert IRunBase.InvalidParameter("mu");
         if (p.segments == 0 || p.segments > 16) revert IRunBase.InvalidParameter("segments");
         if (p.maxRounds == 0) revert IRunBase.InvalidParameter("maxRounds");
         if (p.minTrainers == 0) revert IRunBase.InvalidParameter("minTrainers");
