@@ -1,0 +1,1 @@
+"""A trainer's node: stake, train, commit, reveal, attest, keep the run going, claim."""

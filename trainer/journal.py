@@ -1,0 +1,272 @@
+"""What a trainer has bound itself to, on disk before anything of it leaves the process.
+
+One line a fact: `<sha256 of the JSON, 16 digits> <JSON>`. A line is synced before `write` returns,
+so a line without its end is one that nothing was done about: a crash left it and it is dropped.
+Any other damage is JournalCorrupt. The salts in it make the file the owner's alone.
+"""
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import AlreadyRunning, JournalCorrupt, JournalUnavailable
+from protocol.rounds import UpdateHeader
+from protocol.types import Address, Attempt, Digest, RoundId, Seat
+
+_CHECK_DIGITS = 16
+_OWNER_ONLY = 0o600
+_HEADER_HEX = ("update_root", "trace_root", "class_id", "update_cid")
+
+
+class Stage(IntEnum):
+    """How far an attempt is known to have got."""
+
+    BOUND = 0  # journalled; may or may not have reached the chain
+    COMMITTED = 1
+    REVEALED = 2
+    ATTESTED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One opening of a round. The seed tells two openings apart that a reorganisation swapped."""
+
+    run: Address
+    round_id: RoundId
+    attempt: Attempt
+    seed: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """All that is needed to commit and to reveal."""
+
+    key: Key
+    seat: Seat
+    parent_root: Digest
+    commitment: Digest
+    header: UpdateHeader
+    salt: bytes
+    stage: Stage = Stage.BOUND
+
+
+class RoundJournal:
+    """Entries of one key and run; safe for several threads of one process.
+
+    Raises JournalCorrupt when it is opened, JournalUnavailable when the disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._entries: dict[Key, Entry] = {}
+        self._attestations: dict[Key, int] = {}
+        with self._mapped():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _OWNER_ONLY)
+            _sync_folder(path.parent)
+            self._read()
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def find(self, key: Key) -> Entry | None:
+        """What this node bound itself to in an attempt."""
+        return self._entries.get(key)
+
+    def find_commitment(self, commitment: Digest) -> Entry | None:
+        """The entry of a commitment that is on chain, whichever branch it was made on."""
+        for entry in self._entries.values():
+            if entry.commitment == commitment:
+                return entry
+        return None
+
+    def bind(self, entry: Entry) -> Entry:
+        """Write an entry; where the attempt has one already, that one is kept and returned."""
+        with self._lock:
+            present = self._entries.get(entry.key)
+            if present is not None:
+                return present
+            self._write(_entry_json(entry))
+            self._entries[entry.key] = entry
+            return entry
+
+    def advance(self, entry: Entry, stage: Stage) -> Entry:
+        """Note how far an attempt got; never goes back."""
+        with self._lock:
+            present = self._entries[entry.key]
+            if stage <= present.stage:
+                return present
+            self._write({"kind": "stage", **_key_json(entry.key), "stage": int(stage)})
+            self._entries[entry.key] = replace(present, stage=stage)
+            return self._entries[entry.key]
+
+    def attested(self, key: Key) -> int | None:
+        """The bitmap that this node signed in an attempt."""
+        return self._attestations.get(key)
+
+    def attest(self, key: Key, available: int) -> int:
+        """Write the one bitmap to sign in an attempt; a former one is kept and returned."""
+        with self._lock:
+            if key not in self._attestations:
+                self._write({"kind": "attested", **_key_json(key), "available": hex(available)})
+                self._attestations[key] = available
+            return self._attestations[key]
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry, oldest first."""
+        return tuple(self._entries.values())
+
+    def _write(self, fact: dict[str, Any]) -> None:
+        text = json.dumps(fact, sort_keys=True, separators=(",", ":"))
+        line = f"{_check(text)} {text}\n".encode()
+        with self._mapped():
+            size = os.fstat(self._file).st_size
+            try:
+                _write_all(self._file, line)
+                os.fsync(self._file)
+            except OSError:
+                os.ftruncate(self._file, size)
+                raise
+
+    def _read(self) -> None:
+        data = bytearray()
+        os.lseek(self._file, 0, os.SEEK_SET)
+        while piece := os.read(self._file, 1 << 20):
+            data += piece
+        whole = data.rfind(b"\n") + 1
+        for number, line in enumerate(bytes(data[:whole]).splitlines(), start=1):
+            try:
+                self._take(line.decode())
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise JournalCorrupt(path=str(self._path), line=number) from None
+        if whole < len(data):
+            os.ftruncate(self._file, whole)
+            os.fsync(self._file)
+
+    def _take(self, line: str) -> None:
+        check, text = line[:_CHECK_DIGITS], line[_CHECK_DIGITS + 1 :]
+        if check != _check(text):
+            raise ValueError("checksum")
+        fact = json.loads(text)
+        key = _key_of(fact)
+        match fact["kind"]:
+            case "bound":
+                self._entries[key] = _entry_of(key, fact)
+            case "stage":
+                self._entries[key] = replace(self._entries[key], stage=Stage(fact["stage"]))
+            case "attested":
+                self._attestations[key] = int(fact["available"], 16)
+            case kind:
+                raise ValueError(kind)
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise JournalUnavailable(path=str(self._path), reason=str(error)) from error
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock that the system lets go of when the process ends, however it ends.
+
+    Raises AlreadyRunning, naming the process that holds it, and JournalUnavailable.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+    except OSError as error:
+        raise JournalUnavailable(path=str(path), reason=str(error)) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 20, 0).strip()
+            pid = int(holder) if holder.isdigit() else 0
+            raise AlreadyRunning(path=str(path), pid=pid) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _check(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:_CHECK_DIGITS]
+
+
+def _write_all(file: int, line: bytes) -> None:
+    written = os.write(file, line)
+    if written != len(line):
+        raise OSError(f"{written} of {len(line)} bytes were written")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _key_json(key: Key) -> dict[str, Any]:
+    return {
+        "run": key.run,
+        "round": key.round_id,
+        "attempt": key.attempt,
+        "seed": key.seed.hex(),
+    }
+
+
+def _key_of(fact: dict[str, Any]) -> Key:
+    return Key(
+        run=Address(fact["run"]),
+        round_id=RoundId(fact["round"]),
+        attempt=Attempt(fact["attempt"]),
+        seed=bytes.fromhex(fact["seed"]),
+    )
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    header = entry.header
+    return {
+        "kind": "bound",
+        **_key_json(entry.key),
+        "seat": entry.seat,
+        "parent_root": entry.parent_root.hex(),
+        "commitment": entry.commitment.hex(),
+        "salt": entry.salt.hex(),
+        "header": {
+            **{name: getattr(header, name).hex() for name in _HEADER_HEX},
+            "ssq": str(header.ssq),
+            "update_size": header.update_size,
+        },
+    }
+
+
+def _entry_of(key: Key, fact: dict[str, Any]) -> Entry:
+    given = fact["header"]
+    header = UpdateHeader(
+        **{name: bytes.fromhex(given[name]) for name in _HEADER_HEX},
+        ssq=int(given["ssq"]),
+        update_size=given["update_size"],
+    )
+    return Entry(
+        key=key,
+        seat=Seat(fact["seat"]),
+        parent_root=bytes.fromhex(fact["parent_root"]),
+        commitment=bytes.fromhex(fact["commitment"]),
+        header=header,
+        salt=bytes.fromhex(fact["salt"]),
+    )

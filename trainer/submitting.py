@@ -1,0 +1,209 @@
+"""Getting a commitment, a reveal or an attestation on chain: by the relay, else on one's own.
+
+A relay is trusted with nothing. Where there is none, where it fails or refuses, or where the chain
+shows nothing at three quarters of the phase, the node sends its own transaction. Every transaction
+has a key, so none is sent twice; docs/protocol.md section 4.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from network.keys import Signer
+from network.relay import RelayClient, RevealMessage, SignedAttestation, SignedCommitment
+from network.remedies import REMEDIES
+from network.run import RunContract
+from network.transactions import Call, TransactionSender
+from protocol.errors import RelayRefused, RelayUnavailable
+from protocol.messages import attestation_typed_data, commitment_typed_data
+from protocol.types import Attempt, Digest, RoundId, Seat
+from trainer.journal import Entry, Key
+
+_log = structlog.get_logger(__name__)
+
+FALLBACK_SHARE = 0.75
+"""The share of a phase after which a node no longer waits for the relay."""
+
+_ALREADY = (REMEDIES["AlreadySubmitted"],)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A phase in Unix seconds of block time."""
+
+    started_s: float
+    deadline_s: float
+
+    @property
+    def fallback_s(self) -> float:
+        """When a node's own transaction is due."""
+        return self.started_s + FALLBACK_SHARE * (self.deadline_s - self.started_s)
+
+
+class Submitter:
+    """Sends one trainer's messages of one run. Use from one thread.
+
+    Each method returns how it sent ("relay", "chain"), or None where there is nothing to do yet.
+    Raises what TransactionSender.send raises.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: RunContract,
+        chain_id: int,
+        signer: Signer,
+        sender: TransactionSender,
+        relay: RelayClient | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._run = run
+        self._chain_id = chain_id
+        self._signer = signer
+        self._sender = sender
+        self._relay = relay
+        self._clock = clock
+        self._handed: set[tuple[str, Key]] = set()
+        self._failed: set[tuple[str, Key]] = set()
+
+    def commit(self, entry: Entry, window: Window) -> str | None:
+        """Get a journalled commitment on chain."""
+        key = entry.key
+
+        def message() -> SignedCommitment:
+            data = commitment_typed_data(
+                chain_id=self._chain_id,
+                run=key.run,
+                round_id=key.round_id,
+                attempt=key.attempt,
+                parent_root=entry.parent_root,
+                commitment=entry.commitment,
+            )
+            return SignedCommitment(
+                run=key.run,
+                round_id=key.round_id,
+                attempt=key.attempt,
+                seat=entry.seat,
+                parent_root=entry.parent_root,
+                commitment=entry.commitment,
+                signature=self._signer.sign_typed_data(data),
+            )
+
+        if self._by_relay("commit", key, lambda relay: relay.send_commitment(message())):
+            return "relay"
+        if self._relay_has("commit", key, window):
+            return None
+        call = self._run.commit(
+            attempt=key.attempt,
+            seat=entry.seat,
+            parent_root=entry.parent_root,
+            commitment=entry.commitment,
+        )
+        return self._by_chain("commit", key, call, window, lambda: self._progress(entry) >= 1)
+
+    def reveal(self, entry: Entry, window: Window) -> str | None:
+        """Open a commitment that is on chain."""
+        key = entry.key
+        message = RevealMessage(
+            run=key.run,
+            round_id=key.round_id,
+            attempt=key.attempt,
+            seat=entry.seat,
+            header=entry.header,
+            salt=entry.salt,
+        )
+        if self._by_relay("reveal", key, lambda relay: relay.send_reveal(message)):
+            return "relay"
+        if self._relay_has("reveal", key, window):
+            return None
+        call = self._run.reveal_batch(
+            attempt=key.attempt, reveals=[(entry.seat, entry.header, entry.salt)]
+        )
+        return self._by_chain("reveal", key, call, window, lambda: self._progress(entry) >= 2)  # noqa: PLR2004 - Progress.Revealed
+
+    def attest(self, key: Key, seat: Seat, available: int, window: Window) -> str | None:
+        """Say which updates are available."""
+
+        def message() -> SignedAttestation:
+            data = attestation_typed_data(
+                chain_id=self._chain_id,
+                run=key.run,
+                round_id=key.round_id,
+                attempt=key.attempt,
+                available=available,
+            )
+            return SignedAttestation(
+                run=key.run,
+                round_id=key.round_id,
+                attempt=key.attempt,
+                seat=seat,
+                available=available,
+                signature=self._signer.sign_typed_data(data),
+            )
+
+        if self._by_relay("attest", key, lambda relay: relay.send_attestation(message())):
+            return "relay"
+        if self._relay_has("attest", key, window):
+            return None
+        posted = self._run.read("posted", key.attempt)
+        if available & ~posted == 0:
+            return None  # two thirds of the stake said as much without this voice
+        call = self._run.prepare("attest", key.attempt, seat, available)
+        return self._by_chain("attest", key, call, window, None)
+
+    def dissent(self, key: Key, seat: Seat, own_root: Digest, window: Window) -> str | None:
+        """Say on chain that the parent's root is wrong."""
+        call = self._run.prepare("dissent", key.attempt, seat, own_root)
+
+        def done() -> bool:
+            return self._run.submission(seat).attempt == key.attempt
+
+        return self._by_chain("dissent", key, call, window, done)
+
+    def _by_relay(self, what: str, key: Key, send: Callable[[RelayClient], None]) -> bool:
+        """Hand a message to the relay once; True if it took it just now."""
+        name = (what, key)
+        if self._relay is None or name in self._handed or name in self._failed:
+            return False
+        try:
+            send(self._relay)
+        except (RelayUnavailable, RelayRefused) as error:
+            self._failed.add(name)
+            _log.warning("relay_failed", what=what, round=key.round_id, problem=error.message)
+            return False
+        self._handed.add(name)
+        return True
+
+    def _relay_has(self, what: str, key: Key, window: Window) -> bool:
+        """Whether the relay's time to act still runs."""
+        return (what, key) in self._handed and self._clock() < window.fallback_s
+
+    def _by_chain(
+        self,
+        what: str,
+        key: Key,
+        call: Call,
+        window: Window,
+        already_done: Callable[[], bool] | None,
+    ) -> str | None:
+        left_s = window.deadline_s - self._clock()
+        if left_s <= 0:
+            return None
+        name = transaction_key(what, key.run, key.round_id, key.attempt, key.seed)
+        try:
+            receipt = self._sender.send(name, call, deadline_s=left_s, already_done=already_done)
+        except _ALREADY:
+            return None
+        return "chain" if receipt is not None else None
+
+    def _progress(self, entry: Entry) -> int:
+        """What the chain holds of this entry: 1 committed, 2 revealed."""
+        held = self._run.submission(entry.seat)
+        return held.progress if held.attempt == entry.key.attempt else 0
+
+
+def transaction_key(what: str, run: str, round_id: RoundId, attempt: Attempt, seed: Digest) -> str:
+    """The journal's name of a transaction: one for each act of an attempt."""
+    return f"{what}/{run}/{round_id}/{attempt}/{seed.hex()[:16]}"
