@@ -1,0 +1,143 @@
+"""Gas per trainer and round in the steady state, everything counted.
+
+A run with a ring of four rounds is played until every storage slot it uses has been written once; then
+rounds are measured. Relayed: one relay posts the signed commitments, the reveals, and one multicall that
+freezes with all attestations, proposes, finalizes the round before and opens the next. Direct: every
+trainer commits and reveals in a transaction of its own, the rest is the same. Each trainer claims its
+rewards once in `CLAIM_EVERY` rounds. Gas is what the receipts say: base cost and calldata included.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAINERS = (4, 16, 64)
+RING = 4
+WARM_UP_ROUNDS = 2 * RING
+MEASURED_ROUNDS = 2
+CLAIM_EVERY = 32
+STEPS = ("commit", "reveal", "merge and open", "claim")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Gas per trainer and round at a number of trainers, by step."""
+
+    way: str
+    trainers: int
+    gas: dict[str, float]
+
+    @property
+    def total(self) -> float:
+        """All steps together."""
+        return sum(self.gas.values())
+
+
+@contextmanager
+def harness() -> Iterator[Any]:
+    """The tests' deployment on an anvil of its own."""
+    for folder in (ROOT, ROOT / "tests"):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    from support.anvil import run_anvil  # noqa: PLC0415
+    from support.evm import Evm  # noqa: PLC0415
+    from support.runs import Stage  # noqa: PLC0415
+
+    with run_anvil("--hardfork", "prague") as anvil:
+        yield Stage(Evm(anvil.url))
+
+
+def measure(trainers: Sequence[int] = TRAINERS) -> list[Row]:
+    """Play the rounds and give a row for each way and number of trainers."""
+    with harness() as stage:
+        return [
+            measure_way(stage, way, count) for count in trainers for way in ("relayed", "direct")
+        ]
+
+
+def measure_way(stage: Any, way: str, count: int) -> Row:
+    from support.runs import AGGREGATOR  # noqa: PLC0415
+
+    evm = stage.evm
+    before = evm.snapshot()
+    run = stage.create_run(ringSize=RING, disputeS=1, mergeTurnS=1)
+    run.enroll_all(count)
+    run.deposit_bond(AGGREGATOR)
+    run.open()
+    gas: Counter[str] = Counter()
+    for number in range(1, WARM_UP_ROUNDS + MEASURED_ROUNDS + 1):
+        if number == WARM_UP_ROUNDS + 1:
+            gas.clear()
+        play(run, way, gas)
+    gas["claim"] = sum(
+        run.contract.claim(sender=person.address).gas for person in run.seats.values()
+    )
+    evm.revert(before)
+    shares = {step: gas[step] / MEASURED_ROUNDS / count for step in STEPS}
+    shares["claim"] = gas["claim"] / count / CLAIM_EVERY
+    return Row(way=way, trainers=count, gas=shares)
+
+
+def play(run: Any, way: str, gas: "Counter[str]") -> None:
+    """Play one open round to its merge, and open the next; adds up what each step used."""
+    from support.runs import AGGREGATOR  # noqa: PLC0415
+
+    seats = sorted(run.seats)
+    current = run.contract.current()
+    if way == "relayed":
+        gas["commit"] += run.commit_batch(seats).gas
+        gas["reveal"] += run.reveal(seats).gas
+    else:
+        gas["commit"] += sum(run.commit(seat).gas for seat in seats)
+        gas["reveal"] += sum(run.reveal([seat]).gas for seat in seats)
+    group = run.attestation_group(seats, sum(1 << seat for seat in seats))
+    entries = run.entries(seats)
+    encode = run.contract.encode
+    calls = [
+        encode("freeze", current.attempt, [group], run.revealed_updates(seats)),
+        encode("proposeMerge", current.round, b"\x05" * 32, b"\x06" * 32, 4096),
+    ]
+    if current.round > 1:
+        calls.append(encode("finalize", current.round - 1, run.inputs[current.round - 1]))
+    calls.append(encode("openRound"))
+    run.evm.sleep(2)  # past the dispute window of the round before
+    gas["merge and open"] += run.contract.multicall(calls, sender=AGGREGATOR.address).gas
+    run.inputs[current.round] = [preimage_of(segment) for segment in entries]
+
+
+def preimage_of(entries: Sequence[Any]) -> bytes:
+    from support.runs import preimage  # noqa: PLC0415
+
+    return bytes(preimage(entries))
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Rows as a table of rich."""
+    out = Table(title=f"Gas per trainer and round; one claim in {CLAIM_EVERY} rounds")
+    out.add_column("way")
+    out.add_column("trainers", justify="right")
+    for step in (*STEPS, "total"):
+        out.add_column(step, justify="right")
+    for row in rows:
+        cells = [f"{row.gas[step]:,.0f}" for step in STEPS]
+        out.add_row(row.way, str(row.trainers), *cells, f"{row.total:,.0f}")
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--trainers", type=int, nargs="+", default=list(TRAINERS))
+    Console().print(table(measure(parser.parse_args().trainers)))
+
+
+if __name__ == "__main__":
+    main()
