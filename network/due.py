@@ -1,0 +1,180 @@
+"""Which transition of a run is due: a pure function of the chain's state (docs/protocol.md 4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from network.history import Outcome, RoundHistory, RunFold
+from network.run import OpenRound, RunParams, Totals
+from protocol.rounds import Phase, aggregator_rank, available_seats, bitmap_of, seats_in
+from protocol.types import Address, Attempt, Digest, RoundId, Seat
+
+
+class Kind(StrEnum):
+    """What a keeper can do for a round."""
+
+    OPEN = "open"
+    ADVANCE = "advance"
+    FREEZE = "freeze"
+    PROPOSE = "propose"
+    FINALIZE = "finalize"
+
+
+Origin = tuple[RoundId, Attempt, Phase, int]
+"""Round, attempt, phase and deadline that a transition leaves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A transition that is due now.
+
+    `settle` are rounds to finalize in the same transaction, oldest first; `rejected` counts the
+    proposals of the round that were taken back.
+    """
+
+    kind: Kind
+    origin: Origin
+    settle: tuple[RoundId, ...] = ()
+    rejected: int = 0
+
+    @property
+    def round_id(self) -> RoundId:
+        """The round it acts on: the next one where one is opened."""
+        after = 1 if self.kind is Kind.OPEN else 0
+        return RoundId(self.origin[0] + after)
+
+    @property
+    def key(self) -> str:
+        """A name that no other transition of the run has."""
+        round_id, attempt, phase, deadline_s = self.origin
+        if self.kind is Kind.FINALIZE:
+            return f"finalize/{self.settle[0]}-{self.settle[-1]}/{attempt}"
+        return f"{self.kind}/{round_id}/{attempt}/{phase.value}/{deadline_s}/{self.rejected}"
+
+    def without_open(self) -> "Transition | None":
+        """What remains if no round is to be opened."""
+        return replace(self, kind=Kind.FINALIZE) if self.settle else None
+
+
+def due_transition(
+    now_s: float, params: RunParams, current: OpenRound, totals: Totals, fold: RunFold
+) -> Transition | None:
+    """What anyone may do to the run at `now_s` (Unix time) so that it goes on; None while it waits.
+
+    Propose is due in turn (`turn_opens_at_s`). Whether the pool can pay for a new round and enough
+    trainers are enrolled, only the chain says. Where the events lag behind the chain: None.
+    """
+    if current.phase is Phase.IDLE:
+        return _due_when_idle(now_s, params, current, totals, fold)
+    found = fold.rounds.get(current.round_id)
+    if found is None:
+        return None
+    kind = _due_in_phase(now_s, current, found, fold)
+    if kind is None:
+        return None
+    return Transition(kind=kind, origin=origin_of(current), rejected=len(found.rejected))
+
+
+def origin_of(current: OpenRound) -> Origin:
+    """Where the open round stands."""
+    return (current.round_id, current.attempt, current.phase, current.deadline_s)
+
+
+def _due_in_phase(
+    now_s: float, current: OpenRound, found: RoundHistory, fold: RunFold
+) -> Kind | None:
+    over = now_s > current.deadline_s
+    if current.phase is Phase.AUDIT:
+        lags = len(found.reveals) != current.reveals or found.attempt != current.attempt
+        due = not lags and (over or can_freeze_early(found, fold))
+        return Kind.FREEZE if due else None
+    if over:
+        return Kind.ADVANCE
+    return Kind.PROPOSE if current.phase is Phase.MERGE and found.inputs else None
+
+
+def _due_when_idle(
+    now_s: float, params: RunParams, current: OpenRound, totals: Totals, fold: RunFold
+) -> Transition | None:
+    origin = origin_of(current)
+    settle = settleable(now_s, current, totals, fold)
+    pending = current.round_id - totals.last_final - len(settle)
+    can_open = (
+        not totals.halted
+        and not totals.closed
+        and current.round_id < params.max_rounds
+        and pending + 2 <= params.ring_size
+    )
+    if can_open:
+        return Transition(kind=Kind.OPEN, origin=origin, settle=settle)
+    return Transition(kind=Kind.FINALIZE, origin=origin, settle=settle) if settle else None
+
+
+def settleable(
+    now_s: float, current: OpenRound, totals: Totals, fold: RunFold
+) -> tuple[RoundId, ...]:
+    """The rounds that can be finalized now, oldest first. An open dispute only the chain knows."""
+    rounds = []
+    for number in range(totals.last_final + 1, current.round_id + 1):
+        found = fold.rounds.get(number)
+        if found is None or (number == current.round_id and current.phase is not Phase.IDLE):
+            break
+        if found.outcome is not Outcome.FAILED:
+            proposal = found.proposal
+            if proposal is None or now_s < proposal.finalizable_at_s or not found.inputs:
+                break
+        rounds.append(RoundId(number))
+    return tuple(rounds)
+
+
+def posted_available(found: RoundHistory) -> int:
+    """The seats that `postAttestations` recorded as available."""
+    posted = 0
+    for event in found.events:
+        if event.name == "AttestationsPosted":
+            posted |= event.args.available
+    return posted
+
+
+def available_bitmap(found: RoundHistory, fold: RunFold, attestations: Mapping[Seat, int]) -> int:
+    """The revealed updates that two thirds of the stake, or what was posted, call available."""
+    known = {seat: bits for seat, bits in attestations.items() if seat in fold.stakes_gwei}
+    available = available_seats(
+        attestations=known, stakes_gwei=fold.stakes_gwei, total_gwei=found.roster_stake_gwei
+    )
+    return (bitmap_of(available) | posted_available(found)) & bitmap_of(found.reveals)
+
+
+def can_freeze_early(
+    found: RoundHistory, fold: RunFold, attestations: Mapping[Seat, int] | None = None
+) -> bool:
+    """Whether `freeze` need not wait for the deadline: no further attestation changes anything.
+
+    So it is once every revealed update is available, or everybody has attested. Looks at the
+    attestations made on chain unless others are given.
+    """
+    voices = found.attested if attestations is None else attestations
+    if not found.reveals:
+        return False
+    everybody = all(seat in voices for seat in seats_in(found.roster))
+    return everybody or available_bitmap(found, fold, voices) == bitmap_of(found.reveals)
+
+
+def turn_opens_at_s(
+    params: RunParams,
+    *,
+    deadline_s: int,
+    seed: Digest,
+    aggregators: Sequence[Address],
+    account: Address,
+) -> float:
+    """Unix time from which an account may propose in the merge phase that ends at `deadline_s`."""
+    started_s = deadline_s - params.merge_timeout_s
+    count = len(aggregators)
+    if count == 0:
+        return float(started_s)
+    listed = [one.lower() for one in aggregators]
+    rank = count
+    if account.lower() in listed:
+        rank = aggregator_rank(index=listed.index(account.lower()), count=count, seed=seed)
+    return float(started_s + rank * params.merge_turn_s)
