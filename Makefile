@@ -21,7 +21,7 @@ CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol)
 
 CHECKS := check-python check-format check-types check-imports check-solidity check-spelling
 
-.PHONY: help setup lock compile kubo check $(CHECKS) format test demo localnet bench vectors clean
+.PHONY: help setup lock compile kubo check $(CHECKS) format test demo localnet bench vectors abi clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -37,16 +37,19 @@ test: setup ## run the tests; TESTS=tests/unit for some, ARGS="-k merkle" for op
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 demo: setup ## train one model with several untrusting trainers on this machine; ARGS="--help"
-	@$(BIN)/python scripts/demo.py $(ARGS)
+	@$(BIN)/python -m scripts.demo $(ARGS)
 
 localnet: setup ## the demo's network, kept up, with the explorer
-	@$(BIN)/python scripts/localnet.py $(ARGS)
+	@$(BIN)/python -m scripts.localnet $(ARGS)
 
 bench: setup ## measure gas, time and memory
-	@$(BIN)/python scripts/bench.py $(ARGS)
+	@$(BIN)/python -m scripts.bench $(ARGS)
 
 vectors: setup ## write tests/vectors anew
-	@$(BIN)/python scripts/make_vectors.py $(ARGS)
+	@$(BIN)/python -m scripts.make_vectors $(ARGS)
+
+abi: setup ## write network/contracts.json anew, after a contract changed
+	@$(BIN)/python -m scripts.export_contracts
 
 kubo: setup ## build the pinned Kubo where Go is installed
 	@$(BIN)/python scripts/build_kubo.py

@@ -1,6 +1,6 @@
 """Write network/contracts.json: what clients know of the contracts, without a compiler.
 
-Run it after a contract changed (`make contracts`); a test compares the file with a fresh compile.
+Run it after a contract changed (`make abi`); a test compares the file with a fresh compile.
 """
 
 import json
