@@ -37,12 +37,12 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One opening of a round. The seed tells two openings apart that a reorganisation swapped."""
+    """One opening of a round; `opening` tells two apart that a reorganisation swapped."""
 
     run: Address
     round_id: RoundId
     attempt: Attempt
-    seed: Digest
+    opening: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +225,7 @@ def _key_json(key: Key) -> dict[str, Any]:
         "run": key.run,
         "round": key.round_id,
         "attempt": key.attempt,
-        "seed": key.seed.hex(),
+        "opening": key.opening.hex(),
     }
 
 
@@ -234,7 +234,7 @@ def _key_of(fact: dict[str, Any]) -> Key:
         run=Address(fact["run"]),
         round_id=RoundId(fact["round"]),
         attempt=Attempt(fact["attempt"]),
-        seed=bytes.fromhex(fact["seed"]),
+        opening=bytes.fromhex(fact["opening"]),
     )
 
 

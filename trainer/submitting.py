@@ -191,7 +191,7 @@ class Submitter:
         left_s = window.deadline_s - self._clock()
         if left_s <= 0:
             return None
-        name = transaction_key(what, key.run, key.round_id, key.attempt, key.seed)
+        name = transaction_key(what, key.run, key.round_id, key.attempt, key.opening)
         try:
             receipt = self._sender.send(name, call, deadline_s=left_s, already_done=already_done)
         except _ALREADY:
@@ -204,6 +204,8 @@ class Submitter:
         return held.progress if held.attempt == entry.key.attempt else 0
 
 
-def transaction_key(what: str, run: str, round_id: RoundId, attempt: Attempt, seed: Digest) -> str:
+def transaction_key(
+    what: str, run: str, round_id: RoundId, attempt: Attempt, opening: Digest
+) -> str:
     """The journal's name of a transaction: one for each act of an attempt."""
-    return f"{what}/{run}/{round_id}/{attempt}/{seed.hex()[:16]}"
+    return f"{what}/{run}/{round_id}/{attempt}/{opening.hex()[:16]}"
