@@ -14,6 +14,8 @@ contract RunFactory is IRunFactory {
     /// @dev What a data contract holds at most: EIP-170's 24,576 bytes less SSTORE2's one byte.
     uint256 private constant HALF = 24_575;
 
+    // The names are the interface's.
+    // solhint-disable immutable-vars-naming
     /// @inheritdoc IRunFactory
     IStakeVault public immutable vault;
     /// @inheritdoc IRunFactory
@@ -24,6 +26,7 @@ contract RunFactory is IRunFactory {
     address public immutable office;
     /// @inheritdoc IRunFactory
     bytes32 public immutable runCodeHash;
+    // solhint-enable immutable-vars-naming
     address private immutable CODE_1;
     address private immutable CODE_2;
 
@@ -35,7 +38,13 @@ contract RunFactory is IRunFactory {
     /// @param unbondingS Unbonding time of the vault in seconds.
     /// @param mergeCourt_ Court that may convict merges, or zero.
     /// @param trainingCourt_ Court that may convict updates, or zero.
-    constructor(bytes memory runCode, address office_, uint256 unbondingS, address mergeCourt_, address trainingCourt_) {
+    constructor(
+        bytes memory runCode,
+        address office_,
+        uint256 unbondingS,
+        address mergeCourt_,
+        address trainingCourt_
+    ) {
         vault = new StakeVault(unbondingS);
         mergeCourt = mergeCourt_;
         trainingCourt = trainingCourt_;
@@ -65,7 +74,7 @@ contract RunFactory is IRunFactory {
         bytes memory code = bytes.concat(head, tail, abi.encode(msg.sender, params, keeperWei));
         assembly ("memory-safe") {
             run := create(callvalue(), add(code, 0x20), mload(code))
-            if and(iszero(run), returndatasize()) {
+            if and(iszero(run), gt(returndatasize(), 0)) {
                 let ptr := mload(0x40)
                 returndatacopy(ptr, 0, returndatasize())
                 revert(ptr, returndatasize())

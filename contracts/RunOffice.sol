@@ -7,8 +7,9 @@ import {Seats} from "./libraries/Seats.sol";
 import {Current, FailureReason, Phase, Round, RoundStatus, Seat} from "./types/Types.sol";
 
 /// @title RunOffice
-/// @notice The second half of every run's code, since one contract may hold 24,576 bytes (EIP-170): opening, merging and
-/// settling rounds, roster, money, guardian and courts. TrainingRun delegates to it by name; it has no state of its own.
+/// @notice The second half of every run's code, since one contract may hold 24,576 bytes (EIP-170): opening, merging
+/// and settling rounds, roster, money, guardian and courts. TrainingRun delegates to it by name; it has no state of
+/// its own.
 contract RunOffice is Merges {
     using Seats for uint256;
 
@@ -41,6 +42,8 @@ contract RunOffice is Merges {
             _voidRound(later, FailureReason.RolledBack);
         }
         if (totals.lastFinal > toRound) totals.lastFinal = toRound;
+        // One conviction allows one rollback.
+        totals.lastConviction = 0;
         (c.round, c.phase) = (toRound, Phase.Idle);
         current = c;
     }
@@ -72,13 +75,12 @@ contract RunOffice is Merges {
         Current memory c = current;
         bool beforeFreeze = round == c.round && (c.phase == Phase.Reveal || c.phase == Phase.Audit);
         _record(round);
-        uint256 guilty = beforeFreeze ? excluded[c.attempt] : convicted[round];
-        if (guilty.has(seat)) revert AlreadyConvicted(round, seat);
+        if (convicted[round].has(seat)) revert AlreadyConvicted(round, seat);
         // Effect
-        if (beforeFreeze) excluded[c.attempt] = guilty.add(seat);
-        else convicted[round] = guilty.add(seat);
+        convicted[round] = convicted[round].add(seat);
+        if (beforeFreeze) excluded[c.attempt] = excluded[c.attempt].add(seat);
         if (round > totals.lastConviction) totals.lastConviction = round;
-        uint256 lockedWei = _slashSeat(trainer);
+        uint256 lockedWei = _slashSeat(c, trainer);
         (uint256 unbondingWei,) = vault.unbondingOf(address(this), trainer);
         unbondingWei = (unbondingWei * _params.slashBps) / 10_000;
         emit UpdateConvicted(round, trainer, beneficiary, lockedWei + unbondingWei);
@@ -101,7 +103,7 @@ contract RunOffice is Merges {
     }
 
     /// @dev Take the run's share of what the trainer has at its seat, if it still has one.
-    function _slashSeat(address trainer) private returns (uint256 slashedWei) {
+    function _slashSeat(Current memory c, address trainer) private returns (uint256 slashedWei) {
         uint256 plusOne = seatPlusOneOf[trainer];
         if (plusOne == 0) return 0;
         uint8 seat = uint8(plusOne - 1);
@@ -109,6 +111,8 @@ contract RunOffice is Merges {
         uint56 slashedGwei = uint56((uint256(s.stakeGwei) * _params.slashBps) / 10_000);
         s.stakeGwei -= slashedGwei;
         seats[seat] = s;
+        // An update without stake has no weight; alone in its segment it would leave nothing to divide by.
+        if (s.stakeGwei == 0) excluded[c.attempt] = excluded[c.attempt].add(seat);
         if (!leaving.has(seat)) {
             totals.enrolledStakeGwei -= slashedGwei;
             if (s.stakeGwei < _params.minStakeGwei) _markLeaving(seat, s, true);

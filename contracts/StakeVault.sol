@@ -15,8 +15,11 @@ contract StakeVault is IStakeVault {
 
     /// @notice The factory whose runs may lock stake: the contract that deployed this vault.
     IRunFactory public immutable FACTORY;
+    // The name is the interface's.
+    // solhint-disable immutable-vars-naming
     /// @inheritdoc IStakeVault
     uint256 public immutable unbondingS;
+    // solhint-enable immutable-vars-naming
 
     /// @inheritdoc IStakeVault
     uint256 public burnedWei;

@@ -33,9 +33,9 @@ contract TrainingRun is Audits, Multicall, ITrainingRun, IFeeReceiver {
 
     /// @notice Several calls in one transaction; their transitions are refunded together.
     function multicall(bytes[] calldata data) public override returns (bytes[] memory results) {
-        _beginBatch();
+        bool outermost = _beginBatch();
         results = super.multicall(data);
-        _endBatch();
+        if (outermost) _endBatch();
     }
 
     /// @inheritdoc ITrainingRun
@@ -147,7 +147,6 @@ contract TrainingRun is Audits, Multicall, ITrainingRun, IFeeReceiver {
     function releaseFinality(uint32) external {
         _office();
     }
-
 
     /// @dev Run the office's code of the same function on this run's storage, and return or revert as it does.
     function _office() private {

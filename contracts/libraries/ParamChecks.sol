@@ -22,7 +22,10 @@ library ParamChecks {
         if (p.evictAfter == 0 || p.absenceGrace == 0) revert IRunBase.InvalidParameter("evictAfter");
         if (p.slashBps > 10_000) revert IRunBase.InvalidParameter("slashBps");
         if (p.commitS == 0 || p.revealS == 0 || p.auditS == 0) revert IRunBase.InvalidParameter("phases");
-        if (p.mergeTurnS == 0 || p.mergeTimeoutS < p.mergeTurnS) revert IRunBase.InvalidParameter("mergeTimeoutS");
+        // After the turns of a full list there must be time for anybody, or silent aggregators stop the run.
+        if (p.mergeTurnS == 0 || p.mergeTimeoutS <= 16 * uint256(p.mergeTurnS)) {
+            revert IRunBase.InvalidParameter("mergeTimeoutS");
+        }
         if (p.beacon.code.length == 0) revert IRunBase.InvalidParameter("beacon");
     }
 }

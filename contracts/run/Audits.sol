@@ -23,6 +23,9 @@ import {Submissions} from "./Submissions.sol";
 abstract contract Audits is Submissions {
     using Seats for uint256;
 
+    /// @dev Calldata of a signature or of a revealed update: three words, 65 bytes of them not zero.
+    uint256 private constant SIGNATURE_DATA_GAS = 1_200;
+
     /// @dev Bitmap + 1 bit of presence: attestations made on chain, by attempt and seat.
     mapping(uint32 attempt => mapping(uint256 seat => bytes32 attested)) private _attested;
 
@@ -37,20 +40,25 @@ abstract contract Audits is Submissions {
     }
 
     /// @inheritdoc IRunSubmissions
-    function postAttestations(uint32 attempt, AttestationGroup[] calldata groups) external refunded(_size(groups)) {
+    function postAttestations(uint32 attempt, AttestationGroup[] calldata groups)
+        external
+        refunded(_size(groups), SIGNATURE_DATA_GAS)
+    {
         // Check
         Current memory c = _open(Phase.Audit, attempt);
         (uint256 available,) = _tally(c, groups);
-        if (available == 0) revert EmptyBatch();
+        // What is known already is not paid for again.
+        uint256 before = posted[attempt];
+        if (available & ~before == 0) revert EmptyBatch();
         // Effect
-        posted[attempt] |= available;
+        posted[attempt] = before | available;
         emit AttestationsPosted(c.round, msg.sender, available);
     }
 
     /// @inheritdoc IRunSubmissions
     function freeze(uint32 attempt, AttestationGroup[] calldata groups, RevealedUpdate[] calldata updates)
         external
-        refunded(_size(groups) + updates.length)
+        refunded(_size(groups) + updates.length, SIGNATURE_DATA_GAS)
     {
         // Check
         Current memory c = current;
@@ -66,7 +74,7 @@ abstract contract Audits is Submissions {
         // Effect
         available &= revealedSet;
         uint256 included = available & ~excluded[attempt];
-        if (c.commits + c.dissents < c.rosterCount || c.reveals < c.commits) _chargeAbsent(c, true);
+        _chargeUnrevealed(c);
         if (included.count() < _params.minTrainers) {
             _fail(c, FailureReason.TooFewUpdates);
         } else {
@@ -184,6 +192,7 @@ abstract contract Audits is Submissions {
             keccak256(abi.encode(Commitments.ATTESTATION_TYPEHASH, c.round, c.attempt, group.available))
         );
         uint256 members = roster;
+        if (group.signatures.length == 0) revert EmptyBatch();
         for (uint256 i = 0; i < group.signatures.length; ++i) {
             SeatSignature calldata s = group.signatures[i];
             if (seen.has(s.seat)) revert DuplicateAttestation(s.seat);

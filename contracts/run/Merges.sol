@@ -13,9 +13,12 @@ abstract contract Merges is Treasury {
 
     uint256 private constant MAX_AGGREGATORS = 16;
     uint256 private constant INPUT_BYTES = 88;
+    /// @dev Calldata of a proposal and of an input.
+    uint256 private constant PROPOSAL_DATA_GAS = 1_300;
+    uint256 private constant INPUT_DATA_GAS = INPUT_BYTES * 16;
 
     /// @inheritdoc IRunOffice
-    function openRound() external refunded(2) {
+    function openRound() external refunded(2, 0) {
         Current memory c = current;
         Totals memory t = totals;
         // Check
@@ -55,6 +58,7 @@ abstract contract Merges is Treasury {
     /// @inheritdoc IRunOffice
     function registerAggregator() external {
         // Check
+        _requireNoMerge();
         if (_aggregators.length >= MAX_AGGREGATORS) revert AggregatorsFull(MAX_AGGREGATORS);
         if (_indexOf(msg.sender) < _aggregators.length) revert AlreadyAggregator(msg.sender);
         // Effect
@@ -65,13 +69,17 @@ abstract contract Merges is Treasury {
 
     /// @inheritdoc IRunOffice
     function leaveAggregators() external {
+        _requireNoMerge();
         uint256 index = _indexOf(msg.sender);
         if (index == _aggregators.length) revert NotAggregator(msg.sender);
         _removeAggregator(index);
     }
 
     /// @inheritdoc IRunOffice
-    function proposeMerge(uint32 round, bytes32 modelRoot, bytes32 modelCid, uint64 modelSize) external refunded(1) {
+    function proposeMerge(uint32 round, bytes32 modelRoot, bytes32 modelCid, uint64 modelSize)
+        external
+        refunded(1, PROPOSAL_DATA_GAS)
+    {
         // Check
         Current memory c = current;
         if (c.phase != Phase.Merge) revert WrongPhase(Phase.Merge, c.phase);
@@ -91,7 +99,7 @@ abstract contract Merges is Treasury {
     }
 
     /// @inheritdoc IRunOffice
-    function advance() external refunded(1) {
+    function advance() external refunded(1, 0) {
         // Check
         Current memory c = current;
         if (c.phase == Phase.Idle || c.phase == Phase.Audit) revert WrongPhase(Phase.Commit, c.phase);
@@ -102,7 +110,7 @@ abstract contract Merges is Treasury {
         } else if (c.phase == Phase.Merge) {
             _fail(c, FailureReason.MergeTimeout);
         } else if (c.reveals < _params.minTrainers) {
-            _chargeAbsent(c, true);
+            _chargeUnrevealed(c);
             _fail(c, FailureReason.TooFewReveals);
         } else {
             _enter(c, Phase.Audit, _params.auditS);
@@ -111,7 +119,7 @@ abstract contract Merges is Treasury {
     }
 
     /// @inheritdoc IRunOffice
-    function finalize(uint32 round, bytes[] calldata inputs) external refunded(_count(inputs)) {
+    function finalize(uint32 round, bytes[] calldata inputs) external refunded(_count(round, inputs), INPUT_DATA_GAS) {
         // Check
         Current memory c = current;
         bool stillOpen = round == c.round && c.phase != Phase.Idle;
@@ -124,6 +132,8 @@ abstract contract Merges is Treasury {
             return;
         }
         if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
+        // The open round may still reject its parent; money waits until its commit phase ends.
+        if (c.phase == Phase.Commit && c.dissents != 0 && round + 1 == c.round) revert DisputeOpen(c.dissents);
         if (block.timestamp < record.finalizableAt) revert DisputeWindowOpen(record.finalizableAt);
         if (record.openDisputes != 0) revert DisputeOpen(record.openDisputes);
         record.status = RoundStatus.Final;
@@ -168,6 +178,11 @@ abstract contract Merges is Treasury {
         }
     }
 
+    /// @dev Turns follow from the list's length and order, so nobody may change it while they run.
+    function _requireNoMerge() private view {
+        if (current.phase == Phase.Merge) revert WrongPhase(Phase.Idle, Phase.Merge);
+    }
+
     function _removeAggregator(uint256 index) internal {
         address account = _aggregators[index];
         _aggregators[index] = _aggregators[_aggregators.length - 1];
@@ -182,7 +197,9 @@ abstract contract Merges is Treasury {
         while (index < n && _aggregators[index] != account) ++index;
     }
 
-    function _count(bytes[] calldata inputs) private pure returns (uint256 n) {
+    /// @dev Updates that finalizing a round pays; a failed one pays none, whatever is sent along.
+    function _count(uint32 round, bytes[] calldata inputs) private view returns (uint256 n) {
+        if (_rounds[round % _params.ringSize].status == RoundStatus.Failed) return 0;
         for (uint256 i = 0; i < inputs.length; ++i) {
             n += inputs[i].length / INPUT_BYTES;
         }

@@ -18,7 +18,7 @@ abstract contract Phases is Refunds {
             _reopenMerge(c, c.round - 1, FailureReason.ParentRejected);
             return;
         }
-        if (c.commits + c.dissents < c.rosterCount) _chargeAbsent(c, false);
+        if (c.commits + c.dissents < c.rosterCount) _chargeAbsent(c);
         if (c.commits < _params.minTrainers) {
             _fail(c, FailureReason.TooFewCommits);
             return;
@@ -43,27 +43,31 @@ abstract contract Phases is Refunds {
         if (!roster.has(seat) || seats[seat].trainer != account) revert NotSeated(seat, account);
     }
 
-    /// @dev Charge seats that did not commit, and those that committed without revealing. At most 256 seats.
-    function _chargeAbsent(Current memory c, bool revealMissing) internal {
+    /// @dev Charge seats that neither committed nor dissented, once, when the commit phase ends. At most 256 seats.
+    function _chargeAbsent(Current memory c) private {
+        uint256 rest = roster;
+        while (rest != 0) {
+            uint256 seat = rest.lowest();
+            rest = rest.remove(seat);
+            if (submissions[seat].attempt == c.attempt) continue;
+            Seat memory s = seats[seat];
+            ++s.absences;
+            uint56 fee = s.absences >= _params.absenceGrace ? _params.absenceFeeGwei : 0;
+            _charge(c.round, uint8(seat), s, fee, true);
+        }
+    }
+
+    /// @dev Charge seats that committed without revealing, once, when the round is frozen or fails. At most 256 seats.
+    function _chargeUnrevealed(Current memory c) internal {
+        if (c.reveals == c.commits) return;
         uint256 rest = roster;
         while (rest != 0) {
             uint256 seat = rest.lowest();
             rest = rest.remove(seat);
             Submission memory s = submissions[seat];
-            if (s.attempt != c.attempt) _chargeAbsence(c.round, uint8(seat));
-            else if (revealMissing && s.progress == Progress.Committed) _chargeNoReveal(c.round, uint8(seat));
+            if (s.attempt != c.attempt || s.progress != Progress.Committed) continue;
+            _charge(c.round, uint8(seat), seats[seat], _params.noRevealFeeGwei, false);
         }
-    }
-
-    function _chargeAbsence(uint32 round, uint8 seat) private {
-        Seat memory s = seats[seat];
-        ++s.absences;
-        uint56 fee = s.absences > _params.absenceGrace ? _params.absenceFeeGwei : 0;
-        _charge(round, seat, s, fee, true);
-    }
-
-    function _chargeNoReveal(uint32 round, uint8 seat) private {
-        _charge(round, seat, seats[seat], _params.noRevealFeeGwei, false);
     }
 
     /// @dev Take a fee from a seat's stake; evict it if it was away too long or has too little left.

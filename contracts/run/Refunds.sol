@@ -16,15 +16,17 @@ abstract contract Refunds is RunBase {
     bool private transient _inBatch;
     uint256 private transient _batchGas;
 
-    /// @dev Measures a transition and refunds its keeper; `items` scales the cap.
-    modifier refunded(uint256 items) {
+    /// @dev Measures a transition and refunds its keeper; `items` scales the cap. Calldata counts by what the items
+    /// need, not by what was sent: zeros cost less than a byte is refunded at.
+    modifier refunded(uint256 items, uint256 itemDataGas) {
         uint256 start = gasleft();
         _;
-        _refund(start, items);
+        _refund(start, items, itemDataGas);
     }
 
-    /// @dev Start of a multicall: its transitions share one base cost.
-    function _beginBatch() internal {
+    /// @dev Start of a multicall: its transitions share one base cost. False inside another multicall, whose end pays.
+    function _beginBatch() internal returns (bool outermost) {
+        outermost = !_inBatch;
         _inBatch = true;
     }
 
@@ -36,9 +38,8 @@ abstract contract Refunds is RunBase {
         if (used != 0) _payKeeper(used + BASE_GAS + REFUND_GAS);
     }
 
-    function _refund(uint256 start, uint256 items) private {
-        // calldata at 16 gas a byte (EIP-2028)
-        uint256 used = start - gasleft() + msg.data.length * 16;
+    function _refund(uint256 start, uint256 items, uint256 itemDataGas) private {
+        uint256 used = start - gasleft() + items * itemDataGas;
         uint256 cap = CALL_GAS_CAP + items * ITEM_GAS_CAP;
         if (used > cap) used = cap;
         if (_inBatch) _batchGas += used;

@@ -17,6 +17,8 @@ import {
 } from "../types/Types.sol";
 
 /// @title Parameters, storage and phase bookkeeping that the parts of a run share.
+// All state of a run is declared here, so that both halves of its code agree on where it lies.
+// solhint-disable-next-line max-states-count
 abstract contract RunBase is IRunBase {
     uint256 internal constant GWEI = 1e9;
     uint256 internal constant MAX_SEATS = 256;
@@ -50,9 +52,9 @@ abstract contract RunBase is IRunBase {
     mapping(address account => Account balances) public accounts;
     /// @notice Updates that two thirds of the stake called available in `postAttestations`, by attempt.
     mapping(uint32 attempt => uint256 seats_) public posted;
-    /// @notice Updates that a court excluded before freeze, by attempt.
+    /// @notice Updates that a court excluded before freeze, and seats left without stake, by attempt.
     mapping(uint32 attempt => uint256 seats_) public excluded;
-    /// @notice Updates convicted after freeze, by round.
+    /// @notice Convicted updates, by round.
     mapping(uint32 round => uint256 seats_) public convicted;
     mapping(uint256 slot => Round record) internal _rounds;
     mapping(uint256 slot => mapping(uint256 segment => bytes32 hash)) internal _inputsHashes;
@@ -60,8 +62,12 @@ abstract contract RunBase is IRunBase {
     address[] internal _aggregators;
 
     /// @inheritdoc IRunBase
-    function getRound(uint32 round) external view returns (Round memory) {
-        return _record(round);
+    function getRound(uint32 round) external view returns (Round memory record) {
+        record = _record(round);
+        // A round that has no proposal yet shows its seed, not what the ring held before it.
+        if (round == current.round && current.phase != Phase.Idle) {
+            record = Round(record.seed, 0, address(0), 0, 0, RoundStatus.Open);
+        }
     }
 
     /// @inheritdoc IRunBase
@@ -102,8 +108,8 @@ abstract contract RunBase is IRunBase {
         emit RoundFailed(c.round, reason);
     }
 
-    /// @dev Back to the merge of an earlier round: rounds after it are void, its proposer's bond is the caller's matter.
-    /// The caller writes `c` back to storage.
+    /// @dev Back to the merge of an earlier round: rounds after it are void, its proposer's bond is the caller's
+    /// matter. The caller writes `c` back to storage.
     function _reopenMerge(Current memory c, uint32 round, FailureReason reason) internal {
         for (uint32 later = c.round; later > round; --later) {
             _voidRound(later, reason);

@@ -8,21 +8,23 @@ import {Commitments} from "../libraries/Commitments.sol";
 import {Seats} from "../libraries/Seats.sol";
 import {
     Current,
-    FailureReason,
     Phase,
     Progress,
     Reveal,
     Round,
     RoundStatus,
     SignedCommitment,
-    Submission,
-    Totals
+    Submission
 } from "../types/Types.sol";
 import {Phases} from "./Phases.sol";
 
 /// @title Committing to updates and revealing them.
 abstract contract Submissions is Phases, EIP712, IRunSubmissions {
     using Seats for uint256;
+
+    /// @dev Calldata of a signed commitment and of a reveal: 97 and 181 bytes that are not zero.
+    uint256 private constant COMMITMENT_DATA_GAS = 1_700;
+    uint256 private constant REVEAL_DATA_GAS = 3_200;
 
     constructor() EIP712("Commonweight", "1") {}
 
@@ -37,7 +39,7 @@ abstract contract Submissions is Phases, EIP712, IRunSubmissions {
     /// @inheritdoc IRunSubmissions
     function commitBatch(uint32 attempt, bytes32 parentRoot, SignedCommitment[] calldata batch)
         external
-        refunded(batch.length)
+        refunded(batch.length, COMMITMENT_DATA_GAS)
     {
         if (batch.length == 0) revert EmptyBatch();
         Current memory c = _openCommit(attempt, parentRoot);
@@ -67,13 +69,14 @@ abstract contract Submissions is Phases, EIP712, IRunSubmissions {
         // Effect
         submissions[seat] = Submission({attempt: attempt, progress: Progress.Dissented, digest: bytes27(ownRoot)});
         totals.dissentStakeGwei += seats[seat].stakeGwei;
+        if (seats[seat].absences != 0) seats[seat].absences = 0;
         ++c.dissents;
         emit Dissented(c.round, msg.sender, seat, ownRoot);
         _finishCommits(c);
     }
 
     /// @inheritdoc IRunSubmissions
-    function revealBatch(uint32 attempt, Reveal[] calldata batch) external refunded(batch.length) {
+    function revealBatch(uint32 attempt, Reveal[] calldata batch) external refunded(batch.length, REVEAL_DATA_GAS) {
         if (batch.length == 0) revert EmptyBatch();
         Current memory c = _open(Phase.Reveal, attempt);
         for (uint256 i = 0; i < batch.length; ++i) {
