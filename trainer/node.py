@@ -50,7 +50,6 @@ class Node:
         *,
         run: RunContract,
         account: Address,
-        history: RunHistory,
         heads: HeadWatcher,
         keeper: Keeper,
         models: Models,
@@ -60,7 +59,6 @@ class Node:
     ) -> None:
         self._run = run
         self._account = account
-        self._history = history
         self._heads = heads
         self._keeper = keeper
         self._models = models
@@ -88,9 +86,13 @@ class Node:
         self._stopping.set()
         self.wake()
 
+    @property
+    def _is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
     def follow(self) -> None:
         """Act until stopped or done. Errors are logged with their remedy, and tried again."""
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             seen = self._heads.head
             self._woken.clear()
             wait_s, done = self._tick()
@@ -106,9 +108,7 @@ class Node:
     def _tick(self) -> tuple[float, bool]:
         """One look and what follows from it: (seconds until the next at the latest, done)."""
         self._troubled = False
-        view: View | None = None
-        with self._surviving("look"):
-            view = self._keeper.look()
+        view = self._look()
         if view is None:
             return _AFTER_PROBLEM_S, False
         if self._first_round is None:
@@ -128,6 +128,14 @@ class Node:
             with self._surviving("backup"):
                 self._stand_by(view)
         return self._pause_s(view), False
+
+    def _look(self) -> View | None:
+        """The chain as it is now; None while it does not answer."""
+        try:
+            return self._keeper.look()
+        except CommonweightError as error:
+            self._note_trouble("look", error)
+            return None
 
     def _act(self, duties: Duties, view: View, found: RoundHistory) -> None:
         if found.attempt != view.current.attempt or view.current.phase in (Phase.IDLE, Phase.MERGE):
@@ -194,6 +202,10 @@ class Node:
         return None
 
     def _is_done(self, view: View) -> bool:
+        last = view.current.round_id >= self._run.params.max_rounds
+        if last and view.current.phase is Phase.IDLE and self._is_run_over(view):
+            self._report("run_complete", rounds=view.current.round_id)
+            return True
         if self._rounds is None or self._first_round is None:
             return False
         left = (Outcome.PROPOSED, Outcome.FINAL, Outcome.FAILED)
@@ -203,6 +215,12 @@ class Node:
             if number >= self._first_round and found.outcome in left
         ]
         return len(finished) >= self._rounds
+
+    def _is_run_over(self, view: View) -> bool:
+        """Whether nothing is left to do: all rounds are final, or proposed where a count is set."""
+        if self._rounds is not None:
+            return True
+        return self._run.totals().last_final >= view.current.round_id
 
     def _pause_s(self, view: View) -> float:
         """Seconds until something may be due without a new block."""
@@ -224,16 +242,16 @@ class Node:
         try:
             yield
         except CommonweightError as error:
-            self._troubled = True
-            if self._once("problem", doing, error.message):
-                _log.error(
-                    "problem",
-                    doing=doing,
-                    error=type(error).__name__,
-                    problem=error.message,
-                    remedy=error.remedy,
-                )
-                self._report("problem", doing=doing, error=type(error).__name__, message=str(error))
+            self._note_trouble(doing, error)
+
+    def _note_trouble(self, doing: str, error: CommonweightError) -> None:
+        self._troubled = True
+        if self._once("problem", doing, error.message):
+            name = type(error).__name__
+            _log.error(
+                "problem", doing=doing, error=name, problem=error.message, remedy=error.remedy
+            )
+            self._report("problem", doing=doing, error=name, message=str(error))
 
     def _once(self, *name: object) -> bool:
         first = name not in self._told

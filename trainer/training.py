@@ -14,11 +14,11 @@ from network.history import RoundHistory
 from network.run import RunParams
 from network.store import ContentStore
 from protocol.assignment import fixed_shard, segment_of, shards_of
-from protocol.cid import Cid, cid_of
+from protocol.cid import cid_of
 from protocol.codec import UPDATE_LEAF_BYTES, decode_model
 from protocol.errors import InvalidUpdate
 from protocol.layout import Layout
-from protocol.manifest import MAX_MANIFEST_BYTES, Manifest
+from protocol.manifest import Manifest
 from protocol.merkle import SumTree
 from protocol.rounds import UpdateHeader, rank_of, trace_root
 from protocol.spec import RunSpec
@@ -133,11 +133,6 @@ class ShardCache:
             # The bytes are here and good; a full disk costs only the next fetch.
             _log.warning("shard_not_cached", shard=shard, reason=str(error))
         return data
-
-
-def load_manifest(store: ContentStore, manifest: Cid) -> Manifest:
-    """The data set's manifest; raises InvalidManifest and what the store raises."""
-    return Manifest.parse(store.get(manifest, max_bytes=MAX_MANIFEST_BYTES))
 
 
 def assigned_shards(
