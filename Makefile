@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	done; echo python3)
 ARGS ?=
 TESTS ?= tests
+RUNS ?= 100000
 
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -17,11 +18,11 @@ export IPFS_TELEMETRY := off
 PACKAGES := protocol network learning coordinator trainer scripts
 # Folders that hold Python already; nothing to check in the others.
 PRESENT := $(foreach p,$(PACKAGES),$(if $(wildcard $(p)/*.py),$(p)))
-CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol)
+CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol tests/forge/*.sol)
 
 CHECKS := check-python check-format check-types check-imports check-solidity check-spelling
 
-.PHONY: help setup lock compile kubo check $(CHECKS) format test demo localnet bench vectors abi clean
+.PHONY: help setup lock compile kubo check $(CHECKS) format test fuzz demo localnet bench vectors abi clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,6 +36,9 @@ compile: setup ## compile the contracts
 
 test: setup ## run the tests; TESTS=tests/unit for some, ARGS="-k merkle" for options
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+fuzz: setup ## compare the contracts' arithmetic with the written rule; RUNS=100000 ARGS="--match-test ssq"
+	@$(BIN)/forge test --fuzz-runs $(RUNS) --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/') $(ARGS)
 
 demo: setup ## train one model with several untrusting trainers on this machine; ARGS="--help"
 	@$(BIN)/python -m scripts.demo $(ARGS)

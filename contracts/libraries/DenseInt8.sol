@@ -19,9 +19,8 @@ library DenseInt8 {
     /// @notice Largest sum of weights.
     uint256 internal constant WEIGHT_ONE = 65536;
 
-    /// @dev The lowest byte of each 32-bit lane.
-    uint256 private constant LOW_BYTES = 0x000000ff000000ff000000ff000000ff000000ff000000ff000000ff000000ff;
-    uint256 private constant ONES = 0x0000000100000001000000010000000100000001000000010000000100000001;
+    /// @notice What `means` adds to each d so that no lane is negative.
+    uint256 internal constant MEAN_BIAS = 1 << 23;
 
     error WrongUpdateLeaf(uint256 size);
     error WeightsTooLarge(uint256 sum);
@@ -41,53 +40,94 @@ library DenseInt8 {
     /// @notice Sum of (q * 2^e)^2 over the leaf.
     function ssq(bytes calldata leaf) internal pure returns (uint256 sum) {
         uint256 e = exponent(leaf);
-        // With u = q + 128: sum q^2 = sum u^2 - 256 * sum u + 256 * 128^2. A word times itself with its lanes in
+        uint256 all = _allOnes(leaf);
+        // With u = q + 128: sum q^2 = sum u^2 - 256 * sum u + 256 * 128^2. A word times itself with its 32-bit lanes in
         // reverse has the sum of the squares of its lanes in its highest lane (8 squares a MUL); no lane below it
         // reaches 2^32, so nothing is carried into it.
         assembly ("memory-safe") {
-            let squares := 0
+            let ones := div(all, 0xffffffff)
+            let lowBytes := mul(ones, 0xff)
+            let low32 := div(all, 0x100000001)
+            let low64 := div(all, 0x10000000000000001)
             let linear := 0
             for { let i := 1 } lt(i, 257) { i := add(i, 32) } {
                 let word := calldataload(add(leaf.offset, i))
                 let back := or(shr(128, word), shl(128, word))
-                let mask := 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff
-                back := or(and(shr(64, back), mask), shl(64, and(back, mask)))
-                mask := 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff
-                back := or(and(shr(32, back), mask), shl(32, and(back, mask)))
-                for { let shift := 0 } lt(shift, 32) { shift := add(shift, 8) } {
-                    let lanes := and(shr(shift, word), LOW_BYTES)
-                    linear := add(linear, lanes)
-                    squares := add(squares, shr(224, mul(lanes, and(shr(shift, back), LOW_BYTES))))
-                }
+                back := or(and(shr(64, back), low64), shl(64, and(back, low64)))
+                back := or(and(shr(32, back), low32), shl(32, and(back, low32)))
+                let lanes := and(word, lowBytes)
+                let squares := shr(224, mul(lanes, and(back, lowBytes)))
+                linear := add(linear, lanes)
+                lanes := and(shr(8, word), lowBytes)
+                squares := add(squares, shr(224, mul(lanes, and(shr(8, back), lowBytes))))
+                linear := add(linear, lanes)
+                lanes := and(shr(16, word), lowBytes)
+                squares := add(squares, shr(224, mul(lanes, and(shr(16, back), lowBytes))))
+                linear := add(linear, lanes)
+                lanes := and(shr(24, word), lowBytes)
+                squares := add(squares, shr(224, mul(lanes, and(shr(24, back), lowBytes))))
+                linear := add(linear, lanes)
+                sum := add(sum, squares)
             }
-            linear := shr(224, mul(linear, ONES))
-            sum := shl(shl(1, e), sub(add(squares, shl(22, 1)), shl(8, linear)))
+            linear := shr(224, mul(linear, ones))
+            sum := shl(shl(1, e), sub(add(sum, shl(22, 1)), shl(8, linear)))
         }
     }
 
     /// @notice Add `weight` times the leaf's values.
     function add(WeightedSum memory sum, bytes calldata leaf, uint256 weight) internal pure {
         uint256 e = exponent(leaf);
-        if (weight > WEIGHT_ONE || sum.weight + weight > WEIGHT_ONE) revert WeightsTooLarge(sum.weight + weight);
-        sum.weight += weight;
-        sum.bias += (weight << e) << 7;
-        ++sum.updates;
+        if (weight > WEIGHT_ONE || sum.weight + weight > WEIGHT_ONE) revert WeightsTooLarge(weight);
+        uint256 all = _allOnes(leaf);
         uint256[64] memory lanes = sum.lanes;
+        unchecked {
+            sum.weight += weight;
+            sum.bias += (weight << e) << 7;
+            ++sum.updates;
+        }
         // 8 elements a MUL. Bytes are q + 128, so that no lane is negative; `bias` keeps what that adds to each.
         assembly ("memory-safe") {
+            let lowBytes := mul(div(all, 0xffffffff), 0xff)
             let factor := shl(and(e, 7), weight)
             let ptr := add(lanes, shl(7, and(e, 8)))
             for { let i := 1 } lt(i, 257) { i := add(i, 32) } {
                 let word := calldataload(add(leaf.offset, i))
-                mstore(ptr, add(mload(ptr), mul(and(shr(24, word), LOW_BYTES), factor)))
+                mstore(ptr, add(mload(ptr), mul(and(shr(24, word), lowBytes), factor)))
                 ptr := add(ptr, 32)
-                mstore(ptr, add(mload(ptr), mul(and(shr(16, word), LOW_BYTES), factor)))
+                mstore(ptr, add(mload(ptr), mul(and(shr(16, word), lowBytes), factor)))
                 ptr := add(ptr, 32)
-                mstore(ptr, add(mload(ptr), mul(and(shr(8, word), LOW_BYTES), factor)))
+                mstore(ptr, add(mload(ptr), mul(and(shr(8, word), lowBytes), factor)))
                 ptr := add(ptr, 32)
-                mstore(ptr, add(mload(ptr), mul(and(word, LOW_BYTES), factor)))
+                mstore(ptr, add(mload(ptr), mul(and(word, lowBytes), factor)))
                 ptr := add(ptr, 32)
             }
+        }
+    }
+
+    /// @notice d + MEAN_BIAS of every element, in the places of WeightedSum; d = (D + 2^15) >> 16.
+    function means(WeightedSum memory sum) internal pure returns (uint256[32] memory result) {
+        uint256[64] memory lanes = sum.lanes;
+        uint256 offset = (MEAN_BIAS << 16) + (1 << 15) - sum.bias;
+        // 4 elements an addition: a sum needs 40 bits, so the even and the odd lanes are widened to 64 bits in turn.
+        // `bias` is at most 2^38, so the offset keeps lanes positive, and shifting them is to floor.
+        assembly ("memory-safe") {
+            let low := 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff
+            offset := mul(offset, 0x0000000000000001000000000000000100000000000000010000000000000001)
+            for { let i := 0 } lt(i, 1024) { i := add(i, 32) } {
+                let small := mload(add(lanes, i))
+                let large := mload(add(lanes, add(i, 1024)))
+                let even := add(add(and(shr(32, small), low), shl(8, and(shr(32, large), low))), offset)
+                let odd := add(add(and(small, low), shl(8, and(large, low))), offset)
+                mstore(add(result, i), or(shl(32, and(shr(16, even), low)), and(shr(16, odd), low)))
+            }
+        }
+    }
+
+    /// @dev 2^256 - 1, of which masks are made. The optimizer does not see that: a mask it knows it would copy from the
+    /// code at every use, at ten times the price.
+    function _allOnes(bytes calldata leaf) private pure returns (uint256) {
+        unchecked {
+            return ~(leaf.length - LEAF_BYTES);
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {WeightedSum} from "./DenseInt8.sol";
+import {DenseInt8, WeightedSum} from "./DenseInt8.sol";
 
 /// @notice How the mean update moves the model; `lr` and `mu` in 1/256.
 struct MergeRule {
@@ -28,81 +28,61 @@ library ExactMerge {
         leaf = oldLeaf;
         // A segment without an included update stays as it is, momentum too.
         if (sum.updates == 0) return leaf;
+        uint256[32] memory means = DenseInt8.means(sum);
         for (uint256 i = 0; i < 32; ++i) {
-            if (rule.momentum) _mergeWithMomentum(leaf, sum, i, rule);
-            else _merge(leaf, sum, i, int256(rule.lr));
+            if (rule.momentum) _stepWithMomentum(leaf, means, i, rule);
+            else _step(leaf, means, i, rule.lr);
         }
     }
 
-    /// @dev Word i of the leaf, 8 elements; values stay far within int256.
-    function _merge(bytes memory leaf, WeightedSum memory sum, uint256 i, int256 lr) private pure {
-        unchecked {
-            uint256 thetas = _load(leaf, i);
-            uint256 out;
-            for (uint256 r = 0; r < 8; ++r) {
-                int256 d = _mean(sum, i, r);
-                out = (out << 32) | _sat32((int256(thetas) >> 224) + ((lr * d + 128) >> 8));
-                thetas <<= 32;
+    /// @dev Word i of the leaf: 8 elements. Element r has its d in lane 2 * (i mod 4) + r / 4 of word
+    /// 4 * (i / 4) + r mod 4. A word gives its highest element and takes the new one at its lower end, 8 times.
+    function _step(bytes memory leaf, uint256[32] memory means, uint256 i, uint256 lr) private pure {
+        uint256 bias = DenseInt8.MEAN_BIAS;
+        // Assembly because this runs 256 times a leaf; values stay below 2^35 before they saturate.
+        assembly ("memory-safe") {
+            let place := add(add(leaf, 0x20), shl(5, i))
+            let thetas := mload(place)
+            let first := add(means, shl(5, and(i, 28)))
+            let shift := sub(224, shl(6, and(i, 3)))
+            for { let r := 0 } lt(r, 8) { r := add(r, 1) } {
+                let word := mload(add(first, shl(5, and(r, 3))))
+                let d := sub(and(shr(sub(shift, shl(3, and(r, 4))), word), 0xffffffff), bias)
+                let x := add(sar(224, thetas), sar(8, add(mul(lr, d), 128)))
+                if xor(signextend(3, x), x) { x := xor(0x7fffffff, sar(255, x)) }
+                thetas := or(shl(32, thetas), and(x, 0xffffffff))
             }
-            _store(leaf, i, out);
+            mstore(place, thetas)
         }
     }
 
-    /// @dev The same with momentum, which lies LEAF_BYTES, 32 words, behind.
-    function _mergeWithMomentum(bytes memory leaf, WeightedSum memory sum, uint256 i, MergeRule memory rule)
+    /// @dev The same with momentum, which lies LEAF_BYTES behind.
+    function _stepWithMomentum(bytes memory leaf, uint256[32] memory means, uint256 i, MergeRule memory rule)
         private
         pure
     {
-        unchecked {
-            uint256 thetas = _load(leaf, i);
-            uint256 momenta = _load(leaf, i + 32);
-            uint256 out;
-            uint256 outMomenta;
-            (int256 lr, int256 mu) = (int256(rule.lr), int256(rule.mu));
-            for (uint256 r = 0; r < 8; ++r) {
-                int256 d = _mean(sum, i, r);
-                uint256 m = _sat32(((mu * (int256(momenta) >> 224) + 128) >> 8) + d);
-                outMomenta = (outMomenta << 32) | m;
-                int256 s = int256(int32(uint32(m)));
-                if (rule.nesterov) s = ((mu * s + 128) >> 8) + d;
-                out = (out << 32) | _sat32((int256(thetas) >> 224) + ((lr * s + 128) >> 8));
-                thetas <<= 32;
-                momenta <<= 32;
+        (uint256 lr, uint256 mu) = (rule.lr, rule.mu);
+        uint256 nesterov = rule.nesterov ? 1 : 0;
+        uint256 bias = DenseInt8.MEAN_BIAS;
+        assembly ("memory-safe") {
+            let place := add(add(leaf, 0x20), shl(5, i))
+            let thetas := mload(place)
+            let momenta := mload(add(place, 1024))
+            let first := add(means, shl(5, and(i, 28)))
+            let shift := sub(224, shl(6, and(i, 3)))
+            for { let r := 0 } lt(r, 8) { r := add(r, 1) } {
+                let word := mload(add(first, shl(5, and(r, 3))))
+                let d := sub(and(shr(sub(shift, shl(3, and(r, 4))), word), 0xffffffff), bias)
+                let x := add(sar(8, add(mul(mu, sar(224, momenta)), 128)), d)
+                if xor(signextend(3, x), x) { x := xor(0x7fffffff, sar(255, x)) }
+                momenta := or(shl(32, momenta), and(x, 0xffffffff))
+                if nesterov { x := add(sar(8, add(mul(mu, x), 128)), d) }
+                x := add(sar(224, thetas), sar(8, add(mul(lr, x), 128)))
+                if xor(signextend(3, x), x) { x := xor(0x7fffffff, sar(255, x)) }
+                thetas := or(shl(32, thetas), and(x, 0xffffffff))
             }
-            _store(leaf, i, out);
-            _store(leaf, i + 32, outMomenta);
-        }
-    }
-
-    /// @dev d of element 8i + r: lane 2 * (i mod 4) + r / 4 of the sum's word 4 * (i / 4) + r mod 4.
-    function _mean(WeightedSum memory sum, uint256 i, uint256 r) private pure returns (int256 d) {
-        uint256[64] memory lanes = sum.lanes;
-        uint256 bias = sum.bias;
-        assembly ("memory-safe") {
-            let ptr := add(lanes, shl(5, or(and(i, not(3)), and(r, 3))))
-            let shift := sub(224, shl(5, or(shl(1, and(i, 3)), shr(2, r))))
-            let low := and(shr(shift, mload(ptr)), 0xffffffff)
-            let high := and(shr(shift, mload(add(ptr, 1024))), 0xffffffff)
-            d := sar(16, sub(add(add(low, shl(8, high)), 0x8000), bias))
-        }
-    }
-
-    /// @dev Saturated to int32, as its 32 bits.
-    function _sat32(int256 x) private pure returns (uint256) {
-        if (x > type(int32).max) return 0x7fffffff;
-        if (x < type(int32).min) return 0x80000000;
-        return uint32(int32(x));
-    }
-
-    function _load(bytes memory leaf, uint256 i) private pure returns (uint256 word) {
-        assembly ("memory-safe") {
-            word := mload(add(add(leaf, 0x20), shl(5, i)))
-        }
-    }
-
-    function _store(bytes memory leaf, uint256 i, uint256 word) private pure {
-        assembly ("memory-safe") {
-            mstore(add(add(leaf, 0x20), shl(5, i)), word)
+            mstore(place, thetas)
+            mstore(add(place, 1024), momenta)
         }
     }
 }
