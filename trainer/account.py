@@ -82,6 +82,15 @@ class TrainerAccount:
         )
         return self._seat()
 
+    def bond(self) -> int:
+        """Deposit what one proposal's bond still lacks; gives the wei that were sent."""
+        needed_wei = self._run.params.proposer_bond_gwei * GWEI
+        missing_wei = needed_wei - self._run.account(self.address).free_wei
+        if missing_wei <= 0:
+            return 0
+        self._send("bond", self._run.prepare("depositBond", value_wei=missing_wei))
+        return missing_wei
+
     def leave(self) -> Seat:
         """Give up the seat from the next round on."""
         seat = self._seat()

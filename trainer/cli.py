@@ -118,6 +118,7 @@ def stake(session: Session, as_json: bool, gwei: int) -> None:
 @click.option("--relay", default=None, envvar=RELAY_VARIABLE, help="saves your transactions' gas")
 @click.option("--stake", "gwei", type=click.IntRange(min=1), help="enroll with so many gwei")
 @click.option("--rounds", type=click.IntRange(min=1), help="end after so many finished rounds")
+@click.option("--bond", is_flag=True, help="deposit a bond, to propose merges when others fail")
 @click.option("--no-backup", is_flag=True, help="make no overdue transitions")
 @click.option("--device", default="auto", help="auto, cpu or cuda")
 def start(
@@ -126,13 +127,19 @@ def start(
     relay: str | None,
     gwei: int | None,
     rounds: int | None,
+    bond: bool,
     no_backup: bool,
     device: str,
 ) -> None:
     """Train until the run is over; kill it at any time, it goes on where it was."""
     report = LineReport(as_json=as_json or not sys.stdout.isatty())
     options = StartOptions(
-        relay=relay, stake_gwei=gwei, rounds=rounds, backup=not no_backup, device=device
+        relay=relay,
+        stake_gwei=gwei,
+        rounds=rounds,
+        bond=bond,
+        backup=not no_backup,
+        device=device,
     )
     caught: list[int] = []
     with session.node(options, report) as node:

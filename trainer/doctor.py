@@ -41,12 +41,16 @@ def examine(session: Session, *, device: str = "auto") -> Iterator[Finding]:
     yield _run("rpc", lambda: _answering(session))
     yield _run("clock", lambda: _clock(session))
     yield _run("balance", lambda: _balance(session))
+    known = False
     if session.names_a_run:
-        yield _run("run code", lambda: f"{session.run.address} is of this release")
+        code = _run("run code", lambda: f"{session.run.address} is of this release")
+        known = code.good
+        yield code
+    if known:
         yield _run("seat", lambda: _seat(session))
     yield _run("disk", lambda: _disk(session))
     yield _run("store", lambda: _store(session.store))
-    if session.names_a_run:
+    if known:
         yield _run("specification", lambda: _specification(session))
     yield _run("determinism", lambda: _determinism(device))
 

@@ -56,6 +56,7 @@ class StartOptions:
     relay: str | None = None
     stake_gwei: int | None = None
     rounds: int | None = None
+    bond: bool = False
     backup: bool = True
     device: str = "auto"
 
@@ -173,6 +174,8 @@ class Session:
             if options.stake_gwei is not None:
                 seat = self.account.enroll(options.stake_gwei)
                 report("enrolled", seat=seat, stake_gwei=run.seat(seat).stake_gwei)
+            if options.bond:
+                report("bonded", deposited_wei=str(self.account.bond()))
             cache = ModelCache(self.folder / "models", momentum=spec.merge.momentum)
             models = Models(store, cache, spec, run.params)
             keeper = make_keeper(
