@@ -224,29 +224,33 @@ class RunFold:
 
         Empty if they do not hash to the chain's inputs hashes: a court took stake meanwhile.
         """
+        inputs = self.inputs_of(found, found.included, stakes_gwei)
+        hashes = tuple(inputs_hash(entries) for entries in inputs)
+        return inputs if hashes == found.inputs_hashes else ()
+
+    def inputs_of(
+        self, found: RoundHistory, included: int, stakes_gwei: dict[Seat, Gwei]
+    ) -> tuple[tuple[InputEntry, ...], ...]:
+        """What a freeze that includes these seats would fix, by segment. Section 4."""
         members: list[list[Seat]] = [[] for _ in range(self.params.segments)]
-        for seat in seats_in(found.included):
-            rank = rank_of(seat, found.roster)
-            members[
-                segment_of(rank=rank, segment_count=self.params.segments, seed=found.seed)
-            ].append(seat)
+        for seat in seats_in(included):
+            members[self.segment_at(found, seat)].append(seat)
         inputs = []
-        for segment, seats in enumerate(members):
+        for seats in members:
             stakes = [stakes_gwei[seat] for seat in seats]
             shares = weights(stakes, self.params.stake_cap_gwei)
-            entries = tuple(
-                InputEntry(
-                    trainer=found.reveals[seat].trainer,
-                    seat=seat,
-                    weight=share,
-                    update_root=found.reveals[seat].header.update_root,
-                    header_hash=header_hash(found.reveals[seat].header),
+            inputs.append(
+                tuple(
+                    InputEntry(
+                        trainer=found.reveals[seat].trainer,
+                        seat=seat,
+                        weight=share,
+                        update_root=found.reveals[seat].header.update_root,
+                        header_hash=header_hash(found.reveals[seat].header),
+                    )
+                    for seat, share in zip(seats, shares, strict=True)
                 )
-                for seat, share in zip(seats, shares, strict=True)
             )
-            if inputs_hash(entries) != found.inputs_hashes[segment]:
-                return ()
-            inputs.append(entries)
         return tuple(inputs)
 
     def segment_at(self, found: RoundHistory, seat: Seat) -> SegmentId:

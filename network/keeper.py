@@ -15,7 +15,7 @@ from network.due import Kind, Transition, due_transition, turn_opens_at_s
 from network.heads import HeadWatcher
 from network.history import RoundHistory, RunFold, RunHistory
 from network.remedies import REMEDIES
-from network.run import OpenRound, RunContract, attestation_groups
+from network.run import OpenRound, RunContract, Totals, attestation_groups
 from network.transactions import Call, Receipt, TransactionSender
 from protocol.cid import Cid
 from protocol.rounds import Phase, header_hash
@@ -61,6 +61,7 @@ class View:
     """One look at a run: what the chain says now, and what its events add up to."""
 
     current: OpenRound
+    totals: Totals
     fold: RunFold
     due: Transition | None
     now_s: float
@@ -162,7 +163,7 @@ class Keeper:
             and current.round_id >= self._max_rounds
         ):
             due = due.without_open()
-        return View(current=current, fold=fold, due=due, now_s=now_s)
+        return View(current=current, totals=totals, fold=fold, due=due, now_s=now_s)
 
     def wake_at_s(self, view: View) -> list[float]:
         """Unix times at which something may become due though no block comes."""
@@ -170,7 +171,7 @@ class Keeper:
         if self._due_since is not None:
             moments.append(self._due_since[1] + self._delay_s)
         if view.current.phase is Phase.MERGE:
-            moments.append(self._turn_s(view) + self._delay_s)
+            moments.append(self.turn_s(view) + self._delay_s)
         moments += [
             float(found.proposal.finalizable_at_s) + self._delay_s
             for found in view.fold.rounds.values()
@@ -221,7 +222,8 @@ class Keeper:
             return self._open_or_settle(due, view)
         return True
 
-    def _turn_s(self, view: View) -> float:
+    def turn_s(self, view: View) -> float:
+        """Unix time from which this account may propose in the open merge phase."""
         found = view.round
         if found is None:
             return view.now_s
@@ -234,7 +236,7 @@ class Keeper:
         )
 
     def _propose(self, due: Transition, found: RoundHistory, view: View) -> bool:
-        if self._merge is None or view.now_s < self._turn_s(view):
+        if self._merge is None or view.now_s < self.turn_s(view):
             return False
         model_root, model = self._merge(found)
         ensure_bonds(self._run, self._sender, bonds=1, scope=due.key)
