@@ -20,7 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def evm() -> Iterator[Evm]:
     with run_anvil("--hardfork", "prague", "--base-fee", "0") as anvil:
-        yield Evm(anvil.url)
+        evm = Evm(anvil.url)
+        yield evm
+        evm.close()
 
 
 @pytest.fixture(scope="session")

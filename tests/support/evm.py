@@ -125,6 +125,9 @@ class Evm:
         self.rpc("anvil_autoImpersonateAccount", True)  # noqa: FBT003
         self.chain_id = int(self.rpc("eth_chainId"), 16)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def learn(self, abi: list[dict[str, Any]]) -> None:
         """Decode the errors and events of an ABI from now on."""
         for entry in abi:
