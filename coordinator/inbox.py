@@ -172,6 +172,12 @@ class Inbox:
         with self._lock:
             return dict(sorted(self._box.attestations.items()))
 
+    def drop(self, seat: Seat) -> None:
+        """Forget what a seat sent in this attempt: the chain would not take it."""
+        with self._lock:
+            for held in (self._box.commitments, self._box.reveals, self._box.attestations):
+                held.pop(seat, None)
+
     def status(self) -> dict[str, object]:
         """What the relay knows, as JSON."""
         with self._lock:

@@ -1,0 +1,188 @@
+"""Ends a round and begins the next: freeze, propose, settle and open, in one transaction if it can.
+
+The merge is made while the audit runs, from the inputs that the freeze will fix.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from coordinator.aggregator import MergedModel
+from coordinator.merge_jobs import MergeJobs
+from coordinator.posting import Poster
+from network.due import available_bitmap, can_freeze_early, settleable, turn_opens_at_s
+from network.history import RoundHistory
+from network.keeper import (
+    WAITS,
+    Keeper,
+    View,
+    ensure_bonds,
+    freeze_updates,
+    intent_key,
+    settle_calls,
+)
+from network.remedies import REMEDIES
+from network.run import RunContract, attestation_groups
+from network.transactions import Call, TransactionSender
+from protocol.rounds import bitmap_of, popcount, seats_in
+from protocol.types import Gwei, Seat
+
+_log = structlog.get_logger(__name__)
+
+_NOT_YET = (
+    *WAITS,
+    *(
+        REMEDIES[name]
+        for name in ("DisputeOpen", "DisputeWindowOpen", "InputsMismatch", "WrongRound")
+    ),
+)
+"""Refusals of what is only added to a transaction: send it with less."""
+
+
+class Closer:
+    """Closes the rounds of one run; `last_round` is the last one it opens. Use from one thread."""
+
+    def __init__(
+        self,
+        run: RunContract,
+        sender: TransactionSender,
+        keeper: Keeper,
+        jobs: MergeJobs,
+        poster: Poster,
+        *,
+        last_round: int,
+        proposes: bool = True,
+    ) -> None:
+        self._run = run
+        self._sender = sender
+        self._keeper = keeper
+        self._jobs = jobs
+        self._poster = poster
+        self._last_round = last_round
+        self._proposes = proposes
+
+    def audit(self, view: View, found: RoundHistory) -> bool:
+        """Prepare the merge; freeze and what follows as soon as attestations or the clock allow."""
+        if len(found.reveals) != view.current.reveals:
+            return False
+        voices = self._poster.voices(found)
+        bitmaps = {seat: bits for seat, (bits, _) in voices.items()}
+        is_over = view.now_s > view.current.deadline_s
+        is_settled = can_freeze_early(found, view.fold, bitmaps)
+        available = bitmap_of(found.reveals)
+        if is_over or is_settled:
+            available = available_bitmap(found, view.fold, bitmaps)
+        included = available & ~int(self._run.read("excluded", found.attempt))
+        merged = self._merge(view, found, included)
+        waits = not is_settled or (merged is None and self._may_come(view, found, included))
+        if not is_over and waits:
+            return self._poster.post_attestations(view, found)
+        freeze = self._run.freeze(
+            attempt=found.attempt,
+            groups=attestation_groups(voices),
+            updates=freeze_updates(found),
+        )
+        fails = popcount(included) < self._run.params.min_trainers
+        calls = [freeze]
+        if merged is not None and self._is_first(found):
+            calls.append(self._proposal(view, found, merged))
+        elif not fails:
+            return self._send("freeze", view, [calls])
+        return self._send("close", view, self._with_more(view, calls))
+
+    def propose(self, view: View, found: RoundHistory) -> bool:
+        """Propose the merge of a frozen round when it is this account's turn."""
+        if not self._proposes or not found.inputs or not found.included:
+            return False
+        merged = self._merge(view, found, found.included)
+        if merged is None or view.now_s < self._keeper.turn_s(view):
+            return False
+        calls = [self._proposal(view, found, merged)]
+        return self._send("propose", view, self._with_more(view, calls))
+
+    def _merge(self, view: View, found: RoundHistory, included: int) -> MergedModel | None:
+        if not self._proposes or popcount(included) < self._run.params.min_trainers:
+            return None
+        inputs = view.fold.inputs_of(found, included, self._stakes(view, included))
+        return self._jobs.prepared(view.fold, found, inputs)
+
+    def _may_come(self, view: View, found: RoundHistory, included: int) -> bool:
+        if not self._proposes or popcount(included) < self._run.params.min_trainers:
+            return False
+        inputs = view.fold.inputs_of(found, included, self._stakes(view, included))
+        return self._jobs.is_running(found, inputs)
+
+    def _stakes(self, view: View, included: int) -> dict[Seat, Gwei]:
+        """Stakes as the freeze will read them; only the chain knows what a court took."""
+        if not view.totals.last_conviction:
+            return view.fold.stakes_gwei
+        return {seat: self._run.seat(seat).stake_gwei for seat in seats_in(included)}
+
+    def _is_first(self, found: RoundHistory) -> bool:
+        """Whether this account may propose in the very block of the freeze."""
+        params = self._run.params
+        turn_s = turn_opens_at_s(
+            params,
+            deadline_s=params.merge_timeout_s,
+            seed=found.seed,
+            aggregators=self._run.read("aggregators"),
+            account=self._sender.address,
+        )
+        return turn_s == 0
+
+    def _proposal(self, view: View, found: RoundHistory, merged: MergedModel) -> Call:
+        scope = f"{found.round_id}/{view.current.attempt}/{len(found.rejected)}"
+        ensure_bonds(self._run, self._sender, bonds=1, scope=scope)
+        return self._run.propose_merge(
+            round_id=found.round_id, model_root=merged.root, model=merged.model
+        )
+
+    def _with_more(self, view: View, calls: list[Call]) -> list[list[Call]]:
+        """The calls with settlement and the next round added; then with less, should that fail."""
+        params, totals, round_id = self._run.params, view.totals, view.current.round_id
+        rounds = settleable(view.now_s, view.current, totals, view.fold)
+        settle = settle_calls(self._run, view.fold, rounds)
+        pending = round_id - totals.last_final - len(rounds)
+        opens = (
+            not totals.halted
+            and not totals.closed
+            and round_id < self._last_round
+            and pending + 2 <= params.ring_size
+        )
+        variants = [calls]
+        if settle:
+            variants.insert(0, [*calls, *settle])
+        if opens:
+            variants.insert(0, [*variants[0], self._run.prepare("openRound")])
+        return variants
+
+    def _send(self, kind: str, view: View, variants: Sequence[list[Call]]) -> bool:
+        """Send the first variant that the chain takes."""
+        current = view.current
+        origin = (current.round_id, current.attempt, current.phase, current.deadline_s)
+
+        def is_done() -> bool:
+            now = self._run.current()
+            return (now.round_id, now.attempt, now.phase, now.deadline_s) != origin
+
+        scope = f"{current.round_id}/{current.attempt}/{current.deadline_s}"
+        for last, calls in enumerate(variants, start=1 - len(variants)):
+            call = calls[0] if len(calls) == 1 else self._run.multicall(calls)
+            key = intent_key(self._run.address, kind, scope, call)
+            try:
+                receipt = self._sender.send(key, call, already_done=is_done)
+            except _NOT_YET as refusal:
+                if last == 0:
+                    raise
+                _log.info("sent_with_less", round=current.round_id, problem=refusal.message)
+                continue
+            if receipt is not None:
+                _log.info(
+                    "round_moved",
+                    step=kind,
+                    round=current.round_id,
+                    calls=len(calls),
+                    gas=receipt.gas_used,
+                )
+            break
+        return True
