@@ -372,8 +372,9 @@ class Run:
         root = (
             sha256(f"model {now.round} {now.attempt}".encode()).digest() if root is None else root
         )
+        # At no price there is no refund, so that bonds compare to the wei. Anvil has no base fee here.
         return self.contract.proposeMerge(
-            now.round, root, sha256(root).digest(), 4096, sender=person.address
+            now.round, root, sha256(root).digest(), 4096, sender=person.address, gas_price=0
         )
 
     def finalize(self, round_id: int) -> Receipt:

@@ -1,0 +1,297 @@
+"""What guardian and courts may do; see trees/courts.tree."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.evm import Receipt
+from support.refused import refused
+from support.runs import (
+    AGGREGATOR,
+    ATTACKER,
+    ETHER,
+    GUARDIAN,
+    GWEI,
+    KEEPER,
+    MERGE_COURT,
+    NOBODY,
+    TRAINERS,
+    TRAINING_COURT,
+    WITNESS,
+    Run,
+    Stage,
+)
+
+from protocol.rounds import Phase
+
+BOND = 10**8 * GWEI
+NONE, OPEN, PROPOSED, FINAL, FAILED = range(5)
+
+
+def convict_update(run: Run, round_id: int, seat: int, **overrides: Any) -> Receipt:
+    sender = overrides.get("sender", TRAINING_COURT.address)
+    return run.contract.convictUpdate(
+        round_id, seat, run.seats[seat].address, WITNESS.address, sender=sender
+    )
+
+
+def convict_merge(run: Run, round_id: int) -> Receipt:
+    return run.contract.convictMerge(round_id, WITNESS.address, sender=MERGE_COURT.address)
+
+
+CALLS: dict[str, Callable[[Run], Any]] = {
+    "halt": lambda r: r.contract.halt(True, sender=ATTACKER.address),
+    "rollback": lambda r: r.contract.rollback(0, sender=ATTACKER.address),
+    "convictMerge": lambda r: r.contract.convictMerge(
+        1, ATTACKER.address, sender=TRAINING_COURT.address
+    ),
+    "convictUpdate": lambda r: convict_update(r, 1, 0, sender=ATTACKER.address),
+    "holdFinality": lambda r: r.contract.holdFinality(1, sender=ATTACKER.address),
+    "releaseFinality": lambda r: r.contract.releaseFinality(1, sender=ATTACKER.address),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_authority_when_the_caller_is_somebody_else(run: Run, name: str) -> None:
+    """it should revert with Unauthorized for halt, rollback, both convictions and finality"""
+    run.play()
+    with refused("Unauthorized"):
+        CALLS[name](run)
+
+
+def test_authority_when_there_is_no_court(stage: Stage) -> None:
+    """it should revert with Unauthorized for everybody"""
+    factory = stage.deploy_factory(merge_court=NOBODY, training_court=NOBODY)
+    stage.factory, kept = factory, stage.factory
+    stage.vault, kept_vault = stage.evm.at("StakeVault", factory.vault()), stage.vault
+    run = stage.create_run()
+    stage.factory, stage.vault = kept, kept_vault
+    with refused("Unauthorized"):
+        run.contract.convictMerge(1, WITNESS.address, sender=MERGE_COURT.address)
+
+
+# --- convictMerge
+
+
+def test_convict_merge_when_nothing_is_proposed(run: Run) -> None:
+    """it should revert with WrongRound"""
+    run.play(until="merge")
+    with refused("WrongRound", 1, NONE):
+        convict_merge(run, 1)
+
+
+def test_convict_merge_when_the_round_is_final(run: Run) -> None:
+    """it should revert with WrongRound"""
+    run.play()
+    run.pass_dispute(1)
+    run.finalize(1)
+    with refused("WrongRound", 1, FINAL):
+        convict_merge(run, 1)
+
+
+def test_convict_merge_when_the_merge_is_proposed(run: Run) -> None:
+    """it should give half the bond to the beneficiary, burn half, take the proposer off the list,
+    and reopen the merge
+    """
+    run.contract.registerAggregator(sender=AGGREGATOR.address)
+    run.play()
+    convict_merge(run, 1)
+    assert run.contract.accounts(WITNESS.address).freeWei == BOND // 2
+    assert run.contract.burnedWei() == BOND // 2
+    assert run.contract.accounts(AGGREGATOR.address) == (9 * BOND, 0)
+    assert run.contract.aggregators() == []
+    now = run.contract.current()
+    assert (now.round, now.phase) == (1, Phase.MERGE)
+    assert run.contract.getRound(1).status == OPEN
+
+
+def test_convict_merge_when_later_rounds_stand_on_it(run: Run) -> None:
+    """it should void them, unlock their bonds, and the reopened merge ends with honest pay"""
+    run.play()
+    run.play()
+    run.open()
+    run.commit(0)
+    voided = convict_merge(run, 1)
+    assert [e.round for e in voided.all("RoundVoided")] == [3, 2]
+    assert run.contract.accounts(AGGREGATOR.address) == (9 * BOND, 0)
+    run.propose(root=b"\x11" * 32)
+    run.pass_dispute(1)
+    receipt = run.finalize(1)
+    assert len(receipt.all("RewardCredited")) == 3
+    assert run.open().only("RoundOpened").parentRoot == b"\x11" * 32
+    with refused("WrongRound"):
+        convict_merge(run, 1)
+
+
+def test_convict_merge_when_the_proposer_proposes_again(run: Run) -> None:
+    """it should take the second bond, too"""
+    run.play()
+    convict_merge(run, 1)
+    run.propose()
+    convict_merge(run, 1)
+    assert run.contract.accounts(AGGREGATOR.address) == (8 * BOND, 0)
+    assert run.contract.burnedWei() == BOND
+
+
+def test_convict_merge_when_nobody_proposes_again(run: Run) -> None:
+    """it should fail the round at the deadline"""
+    run.play()
+    convict_merge(run, 1)
+    run.pass_deadline()
+    run.contract.advance(sender=KEEPER.address)
+    assert run.contract.getRound(1).status == FAILED
+    run.open()
+
+
+# --- convictUpdate
+
+
+def test_convict_update_when_before_freeze(run: Run) -> None:
+    """it should exclude the update and slash its author by the run's share"""
+    run.play(until="audit")
+    convict_update(run, 1, 1)
+    assert run.contract.excluded(1) == 0b010
+    assert run.contract.seats(1).stakeGwei == 5 * 10**8
+    assert run.vault.freeOf(WITNESS.address) == ETHER // 4
+    assert run.vault.burnedWei() == ETHER // 4
+    assert run.contract.totals().enrolledStakeGwei == 25 * 10**8
+
+
+def test_convict_update_when_after_freeze(run: Run) -> None:
+    """it should mark it so that finalize does not pay it"""
+    run.play(until="merge")
+    convict_update(run, 1, 1)
+    assert run.contract.convicted(1) == 0b010
+    assert run.contract.excluded(1) == 0
+
+
+def test_convict_update_when_convicted_already(run: Run) -> None:
+    """it should revert with AlreadyConvicted, also across the freeze"""
+    run.play(until="audit")
+    convict_update(run, 1, 1)
+    with refused("AlreadyConvicted", 1, 1):
+        convict_update(run, 1, 1)
+    run.freeze([0, 1, 2])
+    with refused("AlreadyConvicted", 1, 1):
+        convict_update(run, 1, 1)
+
+
+def test_convict_update_when_the_author_left(run: Run) -> None:
+    """it should slash what is unbonding"""
+    run.play()
+    run.contract.leaveRoster(sender=TRAINERS[2].address)
+    run.contract.release(2, sender=KEEPER.address)
+    convict_update(run, 1, 2)
+    unbonding = run.vault.unbondingOf(run.contract.address, TRAINERS[2].address)[0]
+    assert unbonding == ETHER // 2
+    assert run.vault.freeOf(WITNESS.address) == ETHER // 4
+
+
+def test_convict_update_when_the_rest_is_below_the_minimum(stage: Stage) -> None:
+    """it should evict the author"""
+    run = stage.create_run(minStakeGwei=10**9)
+    run.enroll_all(3)
+    run.play(until="audit")
+    convict_update(run, 1, 2)
+    assert run.contract.leaving() == 0b100
+    assert run.contract.totals().enrolledStakeGwei == 2 * 10**9
+
+
+def test_convict_update_when_the_author_leaves_at_the_end_of_the_round(run: Run) -> None:
+    """it should slash the seat, and releasing it still works"""
+    run.play(until="audit")
+    run.contract.leaveRoster(sender=TRAINERS[2].address)
+    convict_update(run, 1, 2)
+    run.freeze([0, 1, 2])
+    run.propose()
+    run.contract.release(2, sender=KEEPER.address)
+    assert run.vault.unbondingOf(run.contract.address, TRAINERS[2].address)[0] == ETHER // 2
+
+
+def test_convict_update_when_the_ring_no_longer_holds_the_round(run: Run) -> None:
+    """it should revert with WrongRound"""
+    with refused("WrongRound", 9, NONE):
+        convict_update(run, 9, 0)
+
+
+# --- finality
+
+
+def test_hold_finality_when_nothing_is_proposed(run: Run) -> None:
+    """it should revert with WrongRound"""
+    run.play(until="merge")
+    with refused("WrongRound", 1, NONE):
+        run.contract.holdFinality(1, sender=MERGE_COURT.address)
+
+
+def test_release_finality_when_a_conviction_cleared_it(run: Run) -> None:
+    """it should do nothing"""
+    run.play()
+    run.contract.holdFinality(1, sender=TRAINING_COURT.address)
+    convict_merge(run, 1)
+    run.contract.releaseFinality(1, sender=TRAINING_COURT.address)
+    assert run.contract.getRound(1).openDisputes == 0
+
+
+# --- rollback
+
+
+def settled(run: Run, count: int) -> None:
+    for _ in range(count):
+        number = run.play()
+        run.pass_dispute(number)
+        run.finalize(number)
+
+
+def test_rollback_when_nobody_was_convicted(run: Run) -> None:
+    """it should revert with WrongRound"""
+    settled(run, 2)
+    with refused("WrongRound", 1, FINAL):
+        run.contract.rollback(1, sender=GUARDIAN.address)
+
+
+def test_rollback_when_to_the_convicted_round_or_later(run: Run) -> None:
+    """it should revert with WrongRound"""
+    settled(run, 3)
+    convict_update(run, 2, 0)
+    with refused("WrongRound", 2, FINAL):
+        run.contract.rollback(2, sender=GUARDIAN.address)
+    with refused("WrongRound", 3, FINAL):
+        run.contract.rollback(3, sender=GUARDIAN.address)
+
+
+def test_rollback_when_to_an_earlier_round(run: Run) -> None:
+    """it should void what came later, unlock its bonds, leave paid rewards, and go on from there"""
+    settled(run, 2)
+    paid = run.contract.accounts(TRAINERS[1].address).freeWei
+    root = run.contract.getRound(1).modelRoot
+    run.play()
+    convict_update(run, 2, 0)
+    run.open()
+    run.contract.rollback(1, sender=GUARDIAN.address)
+    now = run.contract.current()
+    assert (now.round, now.phase) == (1, Phase.IDLE)
+    assert run.contract.totals().lastFinal == 1
+    assert run.contract.accounts(AGGREGATOR.address) == (10 * BOND, 0)
+    assert run.contract.accounts(TRAINERS[1].address).freeWei == paid
+    opened = run.open().only("RoundOpened")
+    assert (opened.round, opened.attempt, opened.parentRoot) == (2, 5, root)
+
+
+def test_rollback_when_the_conviction_was_used(run: Run) -> None:
+    """it should revert with WrongRound"""
+    settled(run, 3)
+    convict_update(run, 3, 0)
+    run.contract.rollback(2, sender=GUARDIAN.address)
+    settled(run, 1)
+    with refused("WrongRound"):
+        run.contract.rollback(2, sender=GUARDIAN.address)
+
+
+def test_rollback_when_to_genesis(run: Run) -> None:
+    """it should begin anew"""
+    settled(run, 1)
+    convict_update(run, 1, 0)
+    run.contract.rollback(0, sender=GUARDIAN.address)
+    settled(run, 1)
+    assert run.contract.totals().lastFinal == 1
