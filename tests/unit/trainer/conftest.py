@@ -41,6 +41,9 @@ class RealRun:
 
 def build_real_run(anvil: Anvil, folder: Path, **overrides) -> RealRun:
     """Publish digits in four shards with a genesis model, and create a run of them."""
+    from support.evm import Evm
+    from support.runs import Stage
+
     from learning.genesis import genesis
     from learning.tasks import load_task
     from network.content import model_root
@@ -49,8 +52,6 @@ def build_real_run(anvil: Anvil, folder: Path, **overrides) -> RealRun:
     from protocol.manifest import Manifest, Shard
     from protocol.merge import MergeParams
     from protocol.spec import Assignment, RunSpec, Training
-    from support.evm import Evm
-    from support.runs import Stage
 
     store = LocalStore(folder / "blocks")
     task = load_task("digits")

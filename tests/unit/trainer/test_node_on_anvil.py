@@ -1,0 +1,80 @@
+"""Real nodes, a real chain, nobody who coordinates: killed at every point, they finish a round."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.anvil import run_anvil
+from unit.trainer.conftest import RealRun, build_real_run
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+ROOT = Path(__file__).parents[3]
+
+
+def start(run: RealRun, name: str, point: str) -> subprocess.Popen[str]:
+    flags = run.flags(name)
+    chosen = dict(zip(flags[:-1:2], flags[1:-1:2], strict=True))
+    order = ("--rpc", "--ws", "--keystore", "--passphrase-file", "--data-dir", "--store")
+    script = Path(__file__).with_name("crashing_node.py")
+    with (
+        (run.folder / f"{name}.out").open("a") as out,
+        (run.folder / f"{name}.err").open("a") as err,
+    ):
+        return subprocess.Popen(
+            [sys.executable, str(script), point, run.address, *(chosen[flag] for flag in order)],
+            stdout=out,
+            stderr=err,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+
+
+def events(run: RealRun, name: str) -> list[dict]:
+    return [json.loads(line) for line in (run.folder / f"{name}.out").read_text().splitlines()]
+
+
+def test_two_nodes_finish_a_run_though_one_is_killed_at_every_point(tmp_path):
+    """Same commitment, same salt, no fee, full pay; every transition was made by a trainer."""
+    from network.history import Outcome, RunHistory
+    from network.rpc import Rpc
+    from network.run import RunContract
+    from trainer.journal import RoundJournal
+
+    with run_anvil() as anvil:
+        run = build_real_run(anvil, tmp_path, maxRounds=1, commitS=120)
+        bob = start(run, "bob", "never")
+        try:
+            for point in ("trained", "journalled", "published", "sent"):
+                alice = start(run, "alice", point)
+                assert alice.wait(60) == -signal.SIGKILL, (tmp_path / "alice.err").read_text()
+            alice = start(run, "alice", "never")
+            assert alice.wait(120) == 0, (tmp_path / "alice.err").read_text()
+            assert bob.wait(60) == 0, (tmp_path / "bob.err").read_text()
+        finally:
+            for node in (alice, bob):
+                node.kill()
+                node.wait()
+        rpc = Rpc([anvil.url], chain_id=anvil.chain_id)
+        contract = RunContract(rpc, run.address)
+        found = RunHistory(rpc, contract).update().rounds[1]
+        stakes = [contract.seat(seat).stake_gwei for seat in (0, 1)]
+        rpc.close()
+    assert found.outcome is Outcome.FINAL
+    assert found.included == 0b11
+    assert stakes == [10**9, 10**9]
+    assert len(found.rewards_wei) == 2
+    journals = list((tmp_path / "alice").rglob("journal.jsonl"))
+    assert len(journals) == 1
+    journal = RoundJournal(journals[0])
+    (bound,) = journal.entries()
+    journal.close()
+    assert found.commitments[bound.seat] == bound.commitment
+    said = [one["event"] for one in events(run, "alice")]
+    assert said.count("committed") == 1
+    assert said.count("rewarded") == 1
+    assert all(one["matches"] for one in events(run, "bob") if one["event"] == "round_finished")
