@@ -19,6 +19,7 @@ MAX_SEGMENTS = 16
 MAX_RING = 1024
 MAX_TRAINERS = 256
 ALL_BPS = 10_000
+MAX_AGGREGATORS = 16
 
 _MIN_STAKE_GWEI = Gwei(100_000_000)
 _STAKE_CAP_GWEI = Gwei(1_000_000_000)
@@ -49,7 +50,7 @@ class Times:
     reveal_s: int = 180
     audit_s: int = 180
     merge_turn_s: int = 60
-    merge_timeout_s: int = 600
+    merge_timeout_s: int = 1_200
     dispute_s: int = 3_600
 
 
@@ -159,7 +160,9 @@ def check_plan(plan: RunPlan) -> None:
     _in_range("reward_per_round_wei", money.reward_per_round_wei, 0, (1 << 96) - 1)
     for name in ("commit_s", "reveal_s", "audit_s", "merge_turn_s"):
         _in_range(name, getattr(times, name), 1, (1 << 32) - 1)
-    _in_range("merge_timeout_s", times.merge_timeout_s, times.merge_turn_s, (1 << 32) - 1)
+    # After the turns of a full list of aggregators, anybody must have time to propose.
+    least_s = MAX_AGGREGATORS * times.merge_turn_s + 1
+    _in_range("merge_timeout_s", times.merge_timeout_s, least_s, (1 << 32) - 1)
     _in_range("dispute_s", times.dispute_s, 0, (1 << 32) - 1)
     if not 1 <= plan.ssq_bound < 1 << 96:
         most = 2.0 ** (48 - plan.fraction_bits)
