@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -290,6 +291,10 @@ class RunMachine(RuleBasedStateMachine):
                     self.evm.sleep(120)
                     self.run.propose()
 
+    @rule()
+    def go_on_to_the_end_of_the_round(self) -> None:
+        self.go_on(5)
+
     # --- control
 
     @rule(back=st.integers(0, 3), seat=st.integers(0, 3))
@@ -309,14 +314,26 @@ class RunMachine(RuleBasedStateMachine):
             SEEN["convicted update"] += 1
             assert not known, "R9"
 
-    @rule(back=st.integers(0, 2))
-    def convict_merge(self, back: int) -> None:
-        number = self.now.round - back
-        if number >= 0:
-            with refusals():
-                self.contract.convictMerge(number, WITNESS.address, sender=MERGE_COURT.address)
-                SEEN["convicted merge"] += 1
+    @rule(pick=st.integers(0, 3))
+    def convict_merge(self, pick: int) -> None:
+        final, newest = self.contract.totals().lastFinal, self.now.round
+        proposed = [
+            n for n in range(final + 1, newest + 1) if self.contract.getRound(n).status == PROPOSED
+        ]
+        if proposed:
+            number = proposed[pick % len(proposed)]
+            self.contract.convictMerge(number, WITNESS.address, sender=MERGE_COURT.address)
+            SEEN["convicted merge"] += 1
 
+    @precondition(lambda self: self.in_phase(Phase.COMMIT) and self.silent())
+    @rule()
+    def dissent_together(self) -> None:
+        with refusals():
+            for seat in self.silent():
+                reopened = self.run.dissent(seat).all("MergeReopened")
+                SEEN["merge rejected"] += len(reopened)
+
+    @precondition(lambda self: self.contract.totals().lastConviction != 0)
     @rule(back=st.integers(1, 3))
     def rollback(self, back: int) -> None:
         number = self.now.round - back
@@ -325,7 +342,7 @@ class RunMachine(RuleBasedStateMachine):
                 self.contract.rollback(number, sender=GUARDIAN.address)
                 SEEN["rollback"] += 1
 
-    @rule(halted=st.booleans())
+    @rule(halted=st.sampled_from([False, False, False, True]))
     def halt(self, halted: bool) -> None:
         self.contract.halt(halted, sender=GUARDIAN.address)
 
@@ -434,6 +451,10 @@ def test_invariants_hold_whatever_people_do(machine: type[RunMachine]) -> None:
             stateful_step_count=80 if THOROUGH else 40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
+            # Shrinking takes minutes; the blob that a failure prints replays it.
+            phases=list(HypothesisPhase)
+            if THOROUGH
+            else [HypothesisPhase.explicit, HypothesisPhase.generate],
             print_blob=True,
         ),
     )

@@ -110,7 +110,8 @@ class Stage:
     vault: Contract = field(init=False)
 
     def __post_init__(self) -> None:
-        people = (SPONSOR, GUARDIAN, AGGREGATOR, KEEPER, ATTACKER, MERGE_COURT, TRAINING_COURT)
+        people = (SPONSOR, GUARDIAN, AGGREGATOR, KEEPER, ATTACKER, WITNESS)
+        people = (*people, MERGE_COURT, TRAINING_COURT)
         for person in (*people, *TRAINERS):
             self.evm.fund(person.address)
         self.beacon = self.evm.deploy("FixedBeacon", b"\x07" * 32, sender=SPONSOR.address)
