@@ -1,8 +1,13 @@
-"""A coordinator drives a run on a real chain, whatever its trainers do, and through its own death."""
+"""A coordinator drives a run on a real chain, whatever its trainers do, through its own death."""
 
 import contextlib
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from support.anvil import run_anvil
@@ -221,7 +226,8 @@ def test_a_round_goes_on_without_a_trainer_that_is_away(world):
         world.enroll(5)
         driver.drive()
     fold = world.fold()
-    assert [found.outcome for found in fold.rounds.values()] == [Outcome.PROPOSED] * 2
+    assert all(found.proposal is not None for found in fold.rounds.values())
+    assert len(fold.rounds) == 2
     assert all(len(found.reveals) == 3 for found in fold.rounds.values())
     world.check_models()
 
@@ -248,5 +254,44 @@ def test_a_coordinator_that_dies_at_any_moment_is_replaced_by_itself(world):
         outcomes = [found.outcome for found in world.fold().rounds.values()]
         if len(outcomes) == 3 and Outcome.OPEN not in outcomes:
             break
-    assert outcomes == [Outcome.PROPOSED] * 3 or outcomes.count(Outcome.FINAL) > 0
+    assert len(outcomes) == 3
+    assert Outcome.OPEN not in outcomes
+    world.check_models()
+
+
+def test_a_killed_process_goes_on_where_it_was(world):
+    """The command line, killed without warning again and again, finishes the run."""
+    world.create(times=replace(TIMES, audit_s=60))
+    key = world.anvil.private_keys[1]
+    command = [
+        *(sys.executable, "-c", "from coordinator.cli import main; main()"),
+        *("--rpc", world.anvil.url, "--ws", world.anvil.websocket_url),
+        *("--store", f"local:{world.folder / 'store'}", "--data-dir", str(world.folder / "cli")),
+        *("--factory", world.deployment.factory, "--json"),
+        *("coordinate", world.run.address, "--rounds", "3", "--wait-final", "--unchecked"),
+    ]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command += ["--relay-port", str(port)]
+    trainers = [world.trainer(2 + i, f"http://127.0.0.1:{port}") for i in range(TRAINERS)]
+    environment = {**os.environ, "COMMONWEIGHT_TEST_KEY": key}
+    lives = 0
+    for lives in range(1, 30):
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert "relay" in process.stdout.readline()
+        for one in trainers:
+            one.forget()
+        try:
+            _, said = process.communicate(timeout=0.2 * lives)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            continue
+        assert process.returncode == 0, said
+        break
+    assert lives > 2
+    assert [found.outcome for found in world.fold().rounds.values()] == [Outcome.FINAL] * 3
     world.check_models()
