@@ -21,7 +21,7 @@ from protocol.rounds import Phase, UpdateHeader, bitmap_of, commitment_hash, sea
 
 
 class FakeTrainer(threading.Thread):
-    """Follows one run over a relay until it is stopped; `commits`, `attests` say how far it goes."""
+    """Follows one run over a relay until it is stopped; without `attests` it says no word of it."""
 
     def __init__(
         self,
