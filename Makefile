@@ -32,7 +32,7 @@ setup: ## create .venv with every locked package, anvil, forge and solc
 	@$(PYTHON) scripts/bootstrap.py
 
 compile: setup ## compile the contracts
-	@$(BIN)/ape compile $(ARGS)
+	@$(BIN)/python -m scripts.compiled
 
 test: setup ## run the tests; TESTS=tests/unit for some, ARGS="-k merkle" for options
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)

@@ -37,8 +37,18 @@ from scripts.localnet_parts import (
 )
 from scripts.processes import Child, Processes
 
-STAKE_GWEI = 32 * 10**9
+STAKE_GWEI = 10**9
 UNBONDING_S = 3_600
+RING_SIZE = 8
+# Deadlines that only a dead process meets: every phase ends as soon as everybody has acted.
+TIMES = {
+    "commit_s": 90,
+    "reveal_s": 60,
+    "audit_s": 60,
+    "merge_turn_s": 10,
+    "merge_timeout_s": 300,
+    "dispute_s": 2,
+}
 _ROUND_LIMIT_S = 240.0
 _END_LIMIT_S = 120.0
 
@@ -117,10 +127,8 @@ class LocalNetwork:
         self.coordinator = self.processes.start(
             "coordinator",
             [
-                *(str(BIN / "commonweight"), *self._chain_flags(), *self._key_flags("coordinator")),
-                *("--store", self.store_flags[0]),
-                *("coordinate", self.run, "--listen", f"127.0.0.1:{self.relay_port}"),
-                *("--rounds", str(self.settings.rounds)),
+                *(*self.sponsor_command, "coordinate", self.run, "--register", "--wait-final"),
+                *("--relay-port", str(self.relay_port), "--rounds", str(self.settings.rounds)),
             ],
         )
         return self.coordinator
@@ -131,11 +139,11 @@ class LocalNetwork:
         child = self.processes.start(
             name,
             [
-                *(str(BIN / "commonweight-trainer"), *self._chain_flags(), *self._key_flags(name)),
-                *("--store", self.store_flags[index + 1]),
-                *("start", "--run", self.run),
+                *(str(BIN / "commonweight-trainer"), "--json", *self._chain_flags()),
+                *(*self._key_flags(name), "--store", self.store_flags[index + 1]),
+                *("start", "--run", self.run, "--stake", str(STAKE_GWEI)),
                 *("--relay", f"http://127.0.0.1:{self.relay_port}"),
-                *("--stake", str(STAKE_GWEI), "--rounds", str(self.settings.rounds)),
+                *("--rounds", str(self.settings.rounds)),
             ],
         )
         if index < len(self.trainers):
@@ -143,6 +151,15 @@ class LocalNetwork:
         else:
             self.trainers.append(child)
         return child
+
+    @property
+    def sponsor_command(self) -> list[str]:
+        """The coordinator's command line up to the name of a command."""
+        return [
+            *(str(BIN / "commonweight"), "--json", *self._chain_flags()),
+            *(*self._key_flags("coordinator"), "--store", self.store_flags[0]),
+            *("--factory", self.deployment.factory),
+        ]
 
     def _chain_flags(self) -> list[str]:
         return [
@@ -200,15 +217,12 @@ def build_network(settings: DemoSettings, processes: Processes, say: Say) -> Loc
 
 def _create_run(network: LocalNetwork, say: Say) -> Address:
     settings, processes = network.settings, network.processes
-    common = [
-        *(str(BIN / "commonweight"), "--json", *network._chain_flags()),  # noqa: SLF001
-        *(*network._key_flags("coordinator"), "--store", network.store_flags[0]),  # noqa: SLF001
-    ]
     published = run_json(
         processes,
         "publish",
         [
-            *(*common, "publish", "--task", settings.task, "--shards", str(settings.trainers)),
+            *(*network.sponsor_command, "publish", settings.task),
+            *("--shards", str(settings.trainers)),
             *("--split", settings.split, "--alpha", str(settings.alpha)),
         ],
     )
@@ -217,15 +231,19 @@ def _create_run(network: LocalNetwork, say: Say) -> Address:
         "fixed": network.deployment.fixed_beacon,
         "prevrandao": network.deployment.prevrandao_beacon,
     }
+    plan = {
+        "ring_size": RING_SIZE,
+        "epochs": settings.epochs,
+        **TIMES,
+    }
     created = run_json(
         processes,
         "create-run",
         [
-            *(*common, "create-run", "--factory", network.deployment.factory),
-            *("--manifest", published["manifest"], "--manifest-size", str(published["size"])),
-            *("--beacon", beacons[settings.beacon], "--epochs", str(settings.epochs)),
-            *("--max-rounds", str(settings.rounds), "--min-trainers", str(settings.trainers)),
-            *("--dispute-s", "2", "--ring-size", "8"),
+            *(*network.sponsor_command, "create-run", "--name", "demo", "--task", settings.task),
+            *("--manifest", published["manifest"], "--beacon", beacons[settings.beacon]),
+            *("--rounds", str(settings.rounds), "--min-trainers", str(settings.trainers)),
+            *(flag for item in plan.items() for flag in ("--set", f"{item[0]}={item[1]}")),
         ],
     )
     say(f"run {created['run']} created and funded")

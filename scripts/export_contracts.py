@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import ape
+from scripts.compiled import compile_contracts
 
 CONTRACTS = (
     "FixedBeacon",
@@ -22,11 +22,10 @@ TARGET = Path(__file__).resolve().parents[1] / "network" / "contracts.json"
 
 def collect() -> dict[str, Any]:
     """ABI and runtime code of each contract by name, as compiled now."""
-    project = ape.Project(TARGET.parents[1])
-    project.load_contracts()
+    contracts = compile_contracts()
     found: dict[str, Any] = {}
     for name in CONTRACTS:
-        contract = project.contracts[name]
+        contract = contracts[name].contract_type
         found[name] = {
             "abi": [item.model_dump(mode="json", exclude_none=True) for item in contract.abi],
             "runtime": contract.runtime_bytecode.bytecode,

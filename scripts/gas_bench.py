@@ -1,9 +1,10 @@
 """Gas per trainer and round in the steady state, everything counted.
 
-A run with a ring of four rounds is played until every storage slot it uses has been written once; then
+A run with a small ring of rounds is played until every storage slot it uses has been written once; then
 rounds are measured. Relayed: one relay posts the signed commitments, the reveals, and one multicall that
-freezes with all attestations, proposes, finalizes the round before and opens the next. Direct: every
-trainer commits and reveals in a transaction of its own, the rest is the same. Each trainer claims its
+freezes with all attestations, proposes, finalizes the round before and opens the next. Settled in
+eights: as relayed, but eight rounds are finalized in one go, as the ring allows. Direct: every trainer
+commits and reveals in a transaction of its own, the rest is as in relayed. Each trainer claims its
 rewards once in `CLAIM_EVERY` rounds. Gas is what the receipts say: base cost and calldata included.
 """
 
@@ -21,9 +22,8 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINERS = (4, 16, 64)
-RING = 4
-WARM_UP_ROUNDS = 2 * RING
-MEASURED_ROUNDS = 2
+SETTLE_EVERY = {"relayed": 1, "settled in eights": 8, "direct": 1}
+SPARE_ROUNDS = 3  # of the ring, beside those that wait for their settlement
 CLAIM_EVERY = 32
 STEPS = ("commit", "reveal", "merge and open", "claim")
 
@@ -59,9 +59,7 @@ def harness() -> Iterator[Any]:
 def measure(trainers: Sequence[int] = TRAINERS) -> list[Row]:
     """Play the rounds and give a row for each way and number of trainers."""
     with harness() as stage:
-        return [
-            measure_way(stage, way, count) for count in trainers for way in ("relayed", "direct")
-        ]
+        return [measure_way(stage, way, count) for count in trainers for way in SETTLE_EVERY]
 
 
 def measure_way(stage: Any, way: str, count: int) -> Row:
@@ -69,20 +67,23 @@ def measure_way(stage: Any, way: str, count: int) -> Row:
 
     evm = stage.evm
     before = evm.snapshot()
-    run = stage.create_run(ringSize=RING, disputeS=1, mergeTurnS=1)
+    every = SETTLE_EVERY[way]
+    ring = every + SPARE_ROUNDS
+    warm_up = 2 * ring - 2 * ring % every  # whole settlements
+    run = stage.create_run(ringSize=ring, disputeS=1, mergeTurnS=1)
     run.enroll_all(count)
     run.deposit_bond(AGGREGATOR)
     run.open()
     gas: Counter[str] = Counter()
-    for number in range(1, WARM_UP_ROUNDS + MEASURED_ROUNDS + 1):
-        if number == WARM_UP_ROUNDS + 1:
+    for number in range(1, warm_up + every + 1):
+        if number == warm_up + 1:
             gas.clear()
         play(run, way, gas)
     gas["claim"] = sum(
         run.contract.claim(sender=person.address).gas for person in run.seats.values()
     )
     evm.revert(before)
-    shares = {step: gas[step] / MEASURED_ROUNDS / count for step in STEPS}
+    shares = {step: gas[step] / every / count for step in STEPS}
     shares["claim"] = gas["claim"] / count / CLAIM_EVERY
     return Row(way=way, trainers=count, gas=shares)
 
@@ -93,7 +94,7 @@ def play(run: Any, way: str, gas: "Counter[str]") -> None:
 
     seats = sorted(run.seats)
     current = run.contract.current()
-    if way == "relayed":
+    if way != "direct":
         gas["commit"] += run.commit_batch(seats).gas
         gas["reveal"] += run.reveal(seats).gas
     else:
@@ -106,8 +107,10 @@ def play(run: Any, way: str, gas: "Counter[str]") -> None:
         encode("freeze", current.attempt, [group], run.revealed_updates(seats)),
         encode("proposeMerge", current.round, b"\x05" * 32, b"\x06" * 32, 4096),
     ]
-    if current.round > 1:
-        calls.append(encode("finalize", current.round - 1, run.inputs[current.round - 1]))
+    settled, every = run.contract.totals().lastFinal, SETTLE_EVERY[way]
+    if current.round - 1 - settled >= every:
+        ready = range(settled + 1, settled + 1 + every)
+        calls += [encode("finalize", number, run.inputs[number]) for number in ready]
     calls.append(encode("openRound"))
     run.evm.sleep(2)  # past the dispute window of the round before
     gas["merge and open"] += run.contract.multicall(calls, sender=AGGREGATOR.address).gas

@@ -49,7 +49,9 @@ def artifacts() -> dict[str, Artifact]:
     """Compile what changed since the last time, and give every contract by name."""
     import ape
 
-    compiled = ape.Project(ROOT).load_contracts()
+    # Named one by one: ape lists at most 500 files of a folder, and its own cache lies in this one.
+    files = [path for path in (ROOT / "contracts").rglob("*.sol") if ".cache" not in path.parts]
+    compiled = ape.Project(ROOT).load_contracts(*sorted(files))
     return {
         name: Artifact(
             name=name,
