@@ -2,10 +2,9 @@
 
 Ape recompiles the files that changed, but not those that import them; here any change of any source
 or of ape's settings compiles everything anew. And ape looks at 500 files below contracts/ at most,
-in the file system's order, where it unpacks more than that of the libraries: those go first.
+though it unpacks more than that of the libraries there: the sources are named one by one.
 """
 
-import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,18 +22,21 @@ def compile_contracts() -> dict[str, Any]:
     fresh = _STAMP.exists() and _STAMP.read_text(encoding="ascii") == fingerprint
     if not fresh:
         _MANIFEST.unlink(missing_ok=True)
-    shutil.rmtree(ROOT / "contracts" / ".cache", ignore_errors=True)
-    contracts: dict[str, Any] = ape.Project(ROOT).load_contracts()
+    contracts: dict[str, Any] = ape.Project(ROOT).load_contracts(*_sources())
     if not fresh:
         _STAMP.parent.mkdir(exist_ok=True)
         _STAMP.write_text(fingerprint, encoding="ascii")
     return contracts
 
 
+def _sources() -> list[Path]:
+    found = (ROOT / "contracts").rglob("*.sol")
+    return sorted(path for path in found if ".cache" not in path.parts)
+
+
 def _fingerprint() -> str:
     digest = sha256()
-    sources = (ROOT / "contracts").rglob("*.sol")
-    for path in [ROOT / "ape-config.yaml", *sorted(s for s in sources if ".cache" not in s.parts)]:
+    for path in [ROOT / "ape-config.yaml", *_sources()]:
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

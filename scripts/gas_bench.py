@@ -1,11 +1,12 @@
 """Gas per trainer and round in the steady state, everything counted.
 
-A run with a small ring of rounds is played until every storage slot it uses has been written once; then
-rounds are measured. Relayed: one relay posts the signed commitments, the reveals, and one multicall that
-freezes with all attestations, proposes, finalizes the round before and opens the next. Settled in
-eights: as relayed, but eight rounds are finalized in one go, as the ring allows. Direct: every trainer
-commits and reveals in a transaction of its own, the rest is as in relayed. Each trainer claims its
-rewards once in `CLAIM_EVERY` rounds. Gas is what the receipts say: base cost and calldata included.
+A run with a small ring of rounds is played until every storage slot it uses has been written once;
+then rounds are measured. Relayed: one relay posts the signed commitments, the reveals, and one
+multicall that freezes with all attestations, proposes, finalizes the round before and opens the
+next. Settled in eights: as relayed, but eight rounds are finalized in one go, as the ring allows.
+Direct: every trainer commits and reveals in a transaction of its own, the rest is as in relayed.
+Each trainer claims its rewards once in `CLAIM_EVERY` rounds. Gas is what the receipts say: base
+cost and calldata included.
 """
 
 import argparse
@@ -48,9 +49,9 @@ def harness() -> Iterator[Any]:
     for folder in (ROOT, ROOT / "tests"):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    from support.anvil import run_anvil  # noqa: PLC0415
-    from support.evm import Evm  # noqa: PLC0415
-    from support.runs import Stage  # noqa: PLC0415
+    from support.anvil import run_anvil  # type: ignore[import-not-found] # noqa: PLC0415
+    from support.evm import Evm  # type: ignore[import-not-found] # noqa: PLC0415
+    from support.runs import Stage  # type: ignore[import-not-found] # noqa: PLC0415
 
     with run_anvil("--hardfork", "prague") as anvil:
         yield Stage(Evm(anvil.url))

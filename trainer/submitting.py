@@ -16,7 +16,7 @@ from network.relay import RelayClient, RevealMessage, SignedAttestation, SignedC
 from network.remedies import REMEDIES
 from network.run import RunContract
 from network.transactions import Call, TransactionSender
-from protocol.errors import RelayRefused, RelayUnavailable
+from protocol.errors import RelayRefused, RelayUnavailable, TransactionReverted
 from protocol.messages import attestation_typed_data, commitment_typed_data
 from protocol.types import Attempt, Digest, RoundId, Seat
 from trainer.journal import Entry, Key
@@ -25,6 +25,12 @@ _log = structlog.get_logger(__name__)
 
 FALLBACK_SHARE = 0.75
 """The share of a phase after which a node no longer waits for the relay."""
+
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 60.0
+"""How long a node waits after the contract refused a transaction, doubling each time."""
+
+SHORTEST_SEND_S = 5.0
 
 _ALREADY = (REMEDIES["AlreadySubmitted"],)
 
@@ -67,6 +73,7 @@ class Submitter:
         self._clock = clock
         self._handed: set[tuple[str, Key]] = set()
         self._failed: set[tuple[str, Key]] = set()
+        self._refused: dict[str, tuple[int, float]] = {}
 
     def commit(self, entry: Entry, window: Window) -> str | None:
         """Get a journalled commitment on chain."""
@@ -188,14 +195,21 @@ class Submitter:
         window: Window,
         already_done: Callable[[], bool] | None,
     ) -> str | None:
-        left_s = window.deadline_s - self._clock()
-        if left_s <= 0:
-            return None
+        now_s = self._clock()
         name = transaction_key(what, key.run, key.round_id, key.attempt, key.opening)
+        refusals, again_s = self._refused.get(name, (0, 0.0))
+        if now_s >= window.deadline_s or now_s < again_s:
+            return None
+        left_s = max(window.deadline_s - now_s, SHORTEST_SEND_S)
         try:
             receipt = self._sender.send(name, call, deadline_s=left_s, already_done=already_done)
         except _ALREADY:
             return None
+        except TransactionReverted:
+            # Each block wakes the node, and a refusal may cost gas: never try again at once.
+            pause_s = min(FIRST_PAUSE_S * 2.0**refusals, LONGEST_PAUSE_S)
+            self._refused[name] = (refusals + 1, now_s + pause_s)
+            raise
         return "chain" if receipt is not None else None
 
     def _progress(self, entry: Entry) -> int:

@@ -39,8 +39,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
 
 
 def test_create_run_when_the_parameters_are_sound(stage: Stage, evm: Evm) -> None:
-    """it should make a run that knows its parameters, vault, courts and sponsor, holds the sent ETH,
-    and stands on the genesis model
+    """it should make a run that knows its parameters, vault, courts and sponsor, holds the sent
+    ETH, and stands on the genesis model
     """
     run = stage.create_run(reward_wei=3 * ETHER + 5, keeper_wei=2 * ETHER + 7).contract
     assert stage.factory.isRun(run.address)

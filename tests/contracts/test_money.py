@@ -6,7 +6,6 @@ from support.refused import refused
 from support.runs import (
     AGGREGATOR,
     ATTACKER,
-    ETHER,
     GWEI,
     KEEPER,
     SPONSOR,

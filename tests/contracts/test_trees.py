@@ -1,7 +1,7 @@
 """Every leaf of trees/*.tree has its test, every test its leaf, and every error is reached once.
 
-A tree is read as: function, `when` something holds, what it then should do. The test of a leaf is called
-after the first two and its docstring is the third.
+A tree is read as: function, `when` something holds, what it then should do. The test of a leaf is
+called after the first two and its docstring is the third.
 """
 
 import ast

@@ -1,7 +1,7 @@
-"""A thin, fast handle on contracts that live on anvil: one HTTP connection, typed reverts and events.
+"""A thin, fast handle on contracts on anvil: one HTTP connection, typed reverts and events.
 
-Ape compiles (its cache is shared with `make compile`); calls go to anvil directly, since a state machine
-makes thousands of them. Accounts are impersonated, so a sender is only an address.
+Ape compiles (its cache is shared with `make compile`); calls go to anvil directly, since a state
+machine makes thousands of them. Accounts are impersonated, so a sender is only an address.
 """
 
 import http.client
@@ -25,7 +25,7 @@ GAS_LIMIT = 25_000_000
 GAS_PRICE = 10**9
 
 
-class Reverted(Exception):
+class Reverted(Exception):  # noqa: N818 (it is what happened, as web3 says it)
     """A contract refused: `name` is its error's name, `values` the error's arguments."""
 
     def __init__(self, name: str, values: tuple[Any, ...]) -> None:
@@ -47,11 +47,9 @@ class Artifact:
 @cache
 def artifacts() -> dict[str, Artifact]:
     """Compile what changed since the last time, and give every contract by name."""
-    import ape
+    from scripts.compiled import compile_contracts
 
-    # Named one by one: ape lists at most 500 files of a folder, and its own cache lies in this one.
-    files = [path for path in (ROOT / "contracts").rglob("*.sol") if ".cache" not in path.parts]
-    compiled = ape.Project(ROOT).load_contracts(*sorted(files))
+    compiled = compile_contracts()
     return {
         name: Artifact(
             name=name,
@@ -124,7 +122,7 @@ class Evm:
         self._topics: dict[bytes, dict[str, Any]] = {}
         for artifact in artifacts().values():
             self.learn(artifact.abi)
-        self.rpc("anvil_autoImpersonateAccount", True)  # noqa: FBT003
+        self.rpc("anvil_autoImpersonateAccount", True)
         self.chain_id = int(self.rpc("eth_chainId"), 16)
 
     def close(self) -> None:
@@ -174,7 +172,7 @@ class Evm:
 
     def now(self) -> int:
         """Timestamp of the newest block."""
-        return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)  # noqa: FBT003
+        return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
     def sleep_until(self, timestamp: int) -> None:
         """Mine a block at `timestamp`, unless that is past."""
@@ -256,7 +254,7 @@ class Evm:
 
 
 class Contract:
-    """`contract.method(...)` reads a view, and sends a transaction otherwise (`sender=` is asked for)."""
+    """`contract.method(...)` reads a view, and else sends a transaction from `sender=`."""
 
     def __init__(self, evm: Evm, artifact: Artifact, address: str) -> None:
         self.evm = evm

@@ -1,4 +1,4 @@
-"""The real contracts on anvil with people in their roles, and what each of them sends in a round."""
+"""The real contracts on anvil, people in their roles, and what each of them sends in a round."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,7 +151,7 @@ class Stage:
 
 @dataclass
 class Run:
-    """One run and what its people know of it. Nothing here is asked of the chain twice in a round."""
+    """One run and what its people know of it."""
 
     stage: Stage
     contract: Contract
@@ -373,7 +373,7 @@ class Run:
         root = (
             sha256(f"model {now.round} {now.attempt}".encode()).digest() if root is None else root
         )
-        # At no price there is no refund, so that bonds compare to the wei. Anvil has no base fee here.
+        # At no price there is no refund, so that bonds compare to the wei.
         return self.contract.proposeMerge(
             now.round, root, sha256(root).digest(), 4096, sender=person.address, gas_price=0
         )
