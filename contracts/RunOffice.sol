@@ -56,7 +56,7 @@ contract RunOffice is Merges {
         if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
         // Effect
         address proposer = record.proposer;
-        uint256 bondWei = _params.proposerBondGwei * GWEI;
+        uint256 bondWei = _hot.proposerBondGwei * GWEI;
         accounts[proposer].lockedWei -= uint128(bondWei);
         burnedWei += bondWei - bondWei / 2;
         _credit(beneficiary, bondWei / 2);
@@ -78,7 +78,8 @@ contract RunOffice is Merges {
         if (convicted[round].has(seat)) revert AlreadyConvicted(round, seat);
         // Effect
         convicted[round] = convicted[round].add(seat);
-        if (beforeFreeze) excluded[c.attempt] = excluded[c.attempt].add(seat);
+        _record(round).anyConvicted = true;
+        if (beforeFreeze) _exclude(c, seat);
         if (round > totals.lastConviction) totals.lastConviction = round;
         uint256 lockedWei = _slashSeat(c, trainer);
         (uint256 unbondingWei,) = vault.unbondingOf(address(this), trainer);
@@ -112,11 +113,17 @@ contract RunOffice is Merges {
         s.stakeGwei -= slashedGwei;
         seats[seat] = s;
         // An update without stake has no weight; alone in its segment it would leave nothing to divide by.
-        if (s.stakeGwei == 0) excluded[c.attempt] = excluded[c.attempt].add(seat);
+        if (s.stakeGwei == 0) _exclude(c, seat);
         if (!leaving.has(seat)) {
             totals.enrolledStakeGwei -= slashedGwei;
             if (s.stakeGwei < _params.minStakeGwei) _markLeaving(seat, s, true);
         }
         return slashedGwei * GWEI;
+    }
+
+    /// @dev Keep a seat out of the open attempt's freeze.
+    function _exclude(Current memory c, uint8 seat) private {
+        excluded[c.attempt] = excluded[c.attempt].add(seat);
+        current.anyExcluded = true;
     }
 }

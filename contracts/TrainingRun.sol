@@ -8,7 +8,7 @@ import {IRunOffice} from "./interfaces/IRunOffice.sol";
 import {ITrainingRun} from "./interfaces/ITrainingRun.sol";
 import {ParamChecks} from "./libraries/ParamChecks.sol";
 import {Audits} from "./run/Audits.sol";
-import {RoundStatus, RunParams} from "./types/Types.sol";
+import {HotParams, RoundStatus, RunParams} from "./types/Types.sol";
 
 /// @title TrainingRun
 /// @notice One training job; see docs/protocol.md section 4. Submissions and audits live here, the rest in RunOffice,
@@ -26,6 +26,20 @@ contract TrainingRun is Audits, Multicall, ITrainingRun, IFeeReceiver {
         trainingCourt = factory.trainingCourt();
         sponsor = sponsor_;
         _params = p;
+        _hot = HotParams({
+            maxRounds: p.maxRounds,
+            commitS: p.commitS,
+            revealS: p.revealS,
+            auditS: p.auditS,
+            mergeTimeoutS: p.mergeTimeoutS,
+            disputeS: p.disputeS,
+            minTrainers: p.minTrainers,
+            ringSize: p.ringSize,
+            segments: p.segments,
+            normBound: p.normBound,
+            rewardPerRoundWei: p.rewardPerRoundWei,
+            proposerBondGwei: p.proposerBondGwei
+        });
         _rounds[0].modelRoot = p.genesisRoot;
         _rounds[0].status = RoundStatus.Final;
         _fund(keeperWei);

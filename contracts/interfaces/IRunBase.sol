@@ -84,7 +84,6 @@ interface IRunBase {
         uint256 deadline
     );
     event PhaseStarted(uint32 indexed round, Phase indexed phase, uint256 deadline);
-    event MergeAccepted(uint32 indexed round, bytes32 modelRoot);
     event Committed(uint32 indexed round, address indexed trainer, uint8 seat, bytes32 commitment);
     event Dissented(uint32 indexed round, address indexed trainer, uint8 seat, bytes32 parentRoot);
     event Revealed(

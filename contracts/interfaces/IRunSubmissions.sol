@@ -8,11 +8,11 @@ import {IRunBase} from "./IRunBase.sol";
 interface IRunSubmissions is IRunBase {
     /// @notice Commit to an update trained from `parentRoot`.
     function commit(uint32 attempt, uint8 seat, bytes32 parentRoot, bytes32 commitment) external;
-    /// @notice Post commitments that trainers signed. Keeper refunded.
+    /// @notice Post commitments that trainers signed.
     function commitBatch(uint32 attempt, bytes32 parentRoot, SignedCommitment[] calldata batch) external;
     /// @notice Say that the last merge is wrong: the sender computed `ownRoot`.
     function dissent(uint32 attempt, uint8 seat, bytes32 ownRoot) external;
-    /// @notice Open commitments. The salt authorises: anyone may relay. Keeper refunded.
+    /// @notice Open commitments. The salt authorises: anyone may relay.
     function revealBatch(uint32 attempt, Reveal[] calldata batch) external;
     /// @notice Attest on chain, for whom no relay serves.
     function attest(uint32 attempt, uint8 seat, uint256 available) external;
@@ -22,4 +22,9 @@ interface IRunSubmissions is IRunBase {
     /// @param groups Attestations not posted before; may be empty.
     /// @param updates Every revealed update, in ascending seat order.
     function freeze(uint32 attempt, AttestationGroup[] calldata groups, RevealedUpdate[] calldata updates) external;
+    /// @notice Reveal and freeze at once, when the commitments' headers and everybody's attestations are at hand.
+    /// Keeper refunded.
+    /// @param groups Attestations that find every update available.
+    /// @param batch Every committed seat's reveal, in ascending seat order.
+    function freezeWithReveals(uint32 attempt, AttestationGroup[] calldata groups, Reveal[] calldata batch) external;
 }

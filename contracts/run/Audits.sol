@@ -12,6 +12,7 @@ import {
     FailureReason,
     Phase,
     Progress,
+    Reveal,
     RevealedUpdate,
     Seat,
     SeatSignature,
@@ -24,6 +25,7 @@ abstract contract Audits is Submissions {
     using Seats for uint256;
 
     /// @dev Calldata of a signature or of a revealed update: three words, 65 bytes of them not zero.
+    uint256 private constant REVEAL_DATA_GAS = 3_200;
     uint256 private constant SIGNATURE_DATA_GAS = 1_200;
 
     /// @dev Bitmap + 1 bit of presence: attestations made on chain, by attempt and seat.
@@ -52,6 +54,7 @@ abstract contract Audits is Submissions {
         if (available & ~before == 0) revert EmptyBatch();
         // Effect
         posted[attempt] = before | available;
+        current.anyPosted = true;
         emit AttestationsPosted(c.round, msg.sender, available);
     }
 
@@ -66,33 +69,60 @@ abstract contract Audits is Submissions {
         if (c.attempt != attempt) revert WrongAttempt(c.attempt, attempt);
         if (updates.length != c.reveals) revert WrongUpdates(updates.length, c.reveals);
         (uint256 available, bool everybody) = groups.length == 0 ? (0, false) : _tally(c, groups);
-        available |= posted[attempt];
+        if (c.anyPosted) available |= posted[attempt];
         uint256 revealedSet = _checkUpdates(attempt, updates);
         // Nobody waits once no further attestation could change the outcome.
         bool settled = everybody || available & revealedSet == revealedSet;
         if (!settled && block.timestamp <= c.deadline) revert PhaseNotOver(c.deadline);
         // Effect
-        available &= revealedSet;
-        uint256 included = available & ~excluded[attempt];
+        _freeze(c, available & revealedSet, updates);
+    }
+
+    /// @inheritdoc IRunSubmissions
+    function freezeWithReveals(uint32 attempt, AttestationGroup[] calldata groups, Reveal[] calldata batch)
+        external
+        refunded(_size(groups) + batch.length, REVEAL_DATA_GAS)
+    {
+        // Check: the whole story of a round in which everybody acted, so that nobody waits for more
+        Current memory c = _open(Phase.Reveal, attempt);
+        if (c.reveals != 0 || batch.length != c.commits) revert WrongUpdates(batch.length, c.commits);
+        RevealedUpdate[] memory updates = new RevealedUpdate[](batch.length);
+        uint256 set = 0;
+        for (uint256 i = 0; i < batch.length; ++i) {
+            Reveal calldata r = batch[i];
+            if (set >> r.seat != 0) revert WrongUpdates(i, batch.length);
+            set = set.add(r.seat);
+            updates[i] = RevealedUpdate(r.seat, r.updateRoot, _openCommitment(c, r));
+        }
+        (uint256 available,) = _tally(c, groups);
+        if (available & set != set) revert PhaseNotOver(c.deadline);
+        // Effect: the reveals leave no trace but their events and the inputs hash
+        c.reveals = c.commits;
+        _freeze(c, set, updates);
+    }
+
+    /// @dev Fix the inputs of the merge, or fail the round.
+    function _freeze(Current memory c, uint256 available, RevealedUpdate[] memory updates) private {
+        uint256 included = c.anyExcluded ? available & ~excluded[c.attempt] : available;
         _chargeUnrevealed(c);
-        if (included.count() < _params.minTrainers) {
+        if (included.count() < _hot.minTrainers) {
             _fail(c, FailureReason.TooFewUpdates);
         } else {
-            bytes32[] memory hashes = _freezeInputs(c.round % _params.ringSize, included, updates);
+            bytes32[] memory hashes = _freezeInputs(c.round % _hot.ringSize, included, updates);
             emit UpdatesFrozen(c.round, included, available, hashes);
-            _enter(c, Phase.Merge, _params.mergeTimeoutS);
+            _enter(c, Phase.Merge, _hot.mergeTimeoutS);
         }
         current = c;
     }
 
     /// @dev Weights and inputs hash of each segment.
-    function _freezeInputs(uint256 slot, uint256 included, RevealedUpdate[] calldata updates)
+    function _freezeInputs(uint256 slot, uint256 included, RevealedUpdate[] memory updates)
         private
         returns (bytes32[] memory hashes)
     {
-        hashes = new bytes32[](_params.segments);
-        for (uint256 segment = 0; segment < _params.segments; ++segment) {
-            uint256 members = _params.segments == 1 ? included : _membersOf(slot, included, segment);
+        hashes = new bytes32[](_hot.segments);
+        for (uint256 segment = 0; segment < _hot.segments; ++segment) {
+            uint256 members = _hot.segments == 1 ? included : _membersOf(slot, included, segment);
             hashes[segment] = sha256(_preimage(members, _cappedSumGwei(members), updates));
             _inputsHashes[slot][segment] = hashes[segment];
         }
@@ -105,7 +135,7 @@ abstract contract Audits is Submissions {
         while (included != 0) {
             uint256 seat = included.lowest();
             included = included.remove(seat);
-            if (Shuffle.segmentOf(seed, everyone.rank(seat), _params.segments) == segment) members = members.add(seat);
+            if (Shuffle.segmentOf(seed, everyone.rank(seat), _hot.segments) == segment) members = members.add(seat);
         }
     }
 
@@ -122,7 +152,7 @@ abstract contract Audits is Submissions {
     }
 
     /// @dev trainer:20 | seat:1 | weight:3 | updateRoot:32 | headerHash:32 for each member of the segment.
-    function _preimage(uint256 members, uint256 sumGwei, RevealedUpdate[] calldata updates)
+    function _preimage(uint256 members, uint256 sumGwei, RevealedUpdate[] memory updates)
         private
         view
         returns (bytes memory out)
@@ -133,14 +163,14 @@ abstract contract Audits is Submissions {
             ptr := add(out, 0x20)
         }
         for (uint256 i = 0; i < updates.length; ++i) {
-            RevealedUpdate calldata u = updates[i];
+            RevealedUpdate memory u = updates[i];
             if (!members.has(u.seat)) continue;
             Seat storage s = seats[u.seat];
             uint256 weight = (_cappedGwei(s.stakeGwei) * WEIGHT_ONE) / sumGwei;
             uint256 head = (uint256(uint160(s.trainer)) << 96) | (uint256(u.seat) << 88) | (weight << 64);
             assembly ("memory-safe") {
                 mstore(ptr, head)
-                calldatacopy(add(ptr, 24), add(u, 0x20), 0x40)
+                mcopy(add(ptr, 24), add(u, 0x20), 0x40)
                 ptr := add(ptr, 88)
             }
         }
@@ -166,24 +196,31 @@ abstract contract Audits is Submissions {
         view
         returns (uint256 available, bool everybody)
     {
+        uint256 members = roster;
+        uint256 neededGwei = uint256(totals.rosterStakeGwei) * 2;
         uint256 seen = 0;
-        uint256[] memory stakeGwei = new uint256[](MAX_SEATS);
+        // One opinion, as among honest trainers, needs no sum for each seat.
+        uint256[] memory stakeGwei = new uint256[](groups.length > 1 ? MAX_SEATS : 0);
         for (uint256 g = 0; g < groups.length; ++g) {
             AttestationGroup calldata group = groups[g];
             uint256 groupGwei;
-            (groupGwei, seen) = _groupStake(c, group, seen);
-            uint256 rest = group.available & roster;
+            (groupGwei, seen) = _groupStake(c, group, seen, members);
+            uint256 rest = group.available & members;
+            if (groups.length == 1) {
+                if (groupGwei * 3 >= neededGwei) available = rest;
+                break;
+            }
             while (rest != 0) {
                 uint256 seat = rest.lowest();
                 rest = rest.remove(seat);
                 stakeGwei[seat] += groupGwei;
-                if (stakeGwei[seat] * 3 >= uint256(totals.rosterStakeGwei) * 2) available = available.add(seat);
+                if (stakeGwei[seat] * 3 >= neededGwei) available = available.add(seat);
             }
         }
-        everybody = seen == roster;
+        everybody = seen == members;
     }
 
-    function _groupStake(Current memory c, AttestationGroup calldata group, uint256 seen)
+    function _groupStake(Current memory c, AttestationGroup calldata group, uint256 seen, uint256 members)
         private
         view
         returns (uint256 sumGwei, uint256 seenAfter)
@@ -191,7 +228,6 @@ abstract contract Audits is Submissions {
         bytes32 digest = _hashTypedDataV4(
             keccak256(abi.encode(Commitments.ATTESTATION_TYPEHASH, c.round, c.attempt, group.available))
         );
-        uint256 members = roster;
         if (group.signatures.length == 0) revert EmptyBatch();
         for (uint256 i = 0; i < group.signatures.length; ++i) {
             SeatSignature calldata s = group.signatures[i];

@@ -24,34 +24,36 @@ abstract contract Merges is Treasury {
         // Check
         if (c.phase != Phase.Idle) revert WrongPhase(Phase.Idle, c.phase);
         if (t.halted || t.closed) revert RunStopped();
-        if (c.round >= _params.maxRounds) revert RunComplete(_params.maxRounds);
+        if (c.round >= _hot.maxRounds) revert RunComplete(_hot.maxRounds);
         uint32 pending = c.round - t.lastFinal;
-        if (pending + 2 > _params.ringSize) revert WrongRound(t.lastFinal + 1, _record(t.lastFinal + 1).status);
-        uint256 neededWei = (uint256(pending) + 1) * _params.rewardPerRoundWei;
+        if (pending + 2 > _hot.ringSize) revert WrongRound(t.lastFinal + 1, _record(t.lastFinal + 1).status);
+        uint256 neededWei = (uint256(pending) + 1) * _hot.rewardPerRoundWei;
         if (rewardPoolWei < neededWei) revert InsufficientFunds(rewardPoolWei, neededWei);
-        uint256 seated = seatsUsed & ~leaving;
-        if (seated != roster) {
+        uint256 seated = roster;
+        if (t.rosterChanged) {
+            seated = seatsUsed & ~leaving;
             roster = seated;
             c.rosterCount = uint16(seated.count());
         }
-        if (c.rosterCount < _params.minTrainers) revert TooFewTrainers(c.rosterCount, _params.minTrainers);
+        if (c.rosterCount < _hot.minTrainers) revert TooFewTrainers(c.rosterCount, _hot.minTrainers);
         // Effect
         ++c.round;
         ++c.attempt;
         (c.commits, c.dissents, c.reveals) = (0, 0, 0);
-        if (t.rosterStakeGwei != t.enrolledStakeGwei || t.dissentStakeGwei != 0) {
+        (c.anyPosted, c.anyExcluded) = (false, false);
+        if (t.rosterChanged || t.rosterStakeGwei != t.enrolledStakeGwei || t.dissentStakeGwei != 0) {
             t.rosterStakeGwei = t.enrolledStakeGwei;
-            t.dissentStakeGwei = 0;
+            (t.dissentStakeGwei, t.rosterChanged) = (0, false);
             totals = t;
         }
         c.phase = Phase.Commit;
-        c.deadline = uint40(block.timestamp + _params.commitS);
+        c.deadline = uint40(block.timestamp + _hot.commitS);
         current = c;
-        Round storage record = _rounds[c.round % _params.ringSize];
+        Round storage record = _rounds[c.round % _hot.ringSize];
         // Interaction: a view of the beacon that the sponsor named
         bytes32 seed = IBeacon(_params.beacon).seed(address(this), c.round, c.attempt);
         record.seed = seed;
-        bytes32 parentRoot = _rounds[(c.round - 1) % _params.ringSize].modelRoot;
+        bytes32 parentRoot = _rounds[(c.round - 1) % _hot.ringSize].modelRoot;
         emit RoundOpened(c.round, c.attempt, seed, parentRoot, seated, t.rosterStakeGwei, c.deadline);
     }
 
@@ -85,11 +87,11 @@ abstract contract Merges is Treasury {
         if (c.phase != Phase.Merge) revert WrongPhase(Phase.Merge, c.phase);
         if (c.round != round) revert WrongRound(round, RoundStatus.None);
         if (block.timestamp > c.deadline) revert PhaseOver(c.deadline);
-        Round storage record = _rounds[round % _params.ringSize];
-        _takeTurn(uint256(record.seed), c.deadline - _params.mergeTimeoutS);
+        Round storage record = _rounds[round % _hot.ringSize];
+        _takeTurn(uint256(record.seed), c.deadline - _hot.mergeTimeoutS);
         // Effect
         _lockBond(msg.sender);
-        uint40 finalizableAt = uint40(block.timestamp + _params.disputeS);
+        uint40 finalizableAt = uint40(block.timestamp + _hot.disputeS);
         record.modelRoot = modelRoot;
         (record.proposer, record.finalizableAt, record.openDisputes, record.status) =
             (msg.sender, finalizableAt, 0, RoundStatus.Proposed);
@@ -109,11 +111,11 @@ abstract contract Merges is Treasury {
             _closeCommit(c);
         } else if (c.phase == Phase.Merge) {
             _fail(c, FailureReason.MergeTimeout);
-        } else if (c.reveals < _params.minTrainers) {
+        } else if (c.reveals < _hot.minTrainers) {
             _chargeUnrevealed(c);
             _fail(c, FailureReason.TooFewReveals);
         } else {
-            _enter(c, Phase.Audit, _params.auditS);
+            _enter(c, Phase.Audit, _hot.auditS);
         }
         current = c;
     }
@@ -145,16 +147,16 @@ abstract contract Merges is Treasury {
 
     /// @dev Credit each input its share by weight, unless a court convicted it.
     function _payInputs(uint32 round, bytes[] calldata inputs) private returns (uint256 paidWei) {
-        if (inputs.length != _params.segments) revert InputsMismatch(uint8(inputs.length));
-        uint256 guilty = convicted[round];
-        for (uint256 segment = 0; segment < _params.segments; ++segment) {
+        if (inputs.length != _hot.segments) revert InputsMismatch(uint8(inputs.length));
+        uint256 guilty = _rounds[round % _hot.ringSize].anyConvicted ? convicted[round] : 0;
+        for (uint256 segment = 0; segment < _hot.segments; ++segment) {
             bytes calldata list = inputs[segment];
-            if (sha256(list) != _inputsHashes[round % _params.ringSize][segment]) revert InputsMismatch(uint8(segment));
+            if (sha256(list) != _inputsHashes[round % _hot.ringSize][segment]) revert InputsMismatch(uint8(segment));
             for (uint256 i = 0; i < list.length; i += INPUT_BYTES) {
                 uint256 head = uint256(bytes32(list[i:]));
                 uint256 weight = (head >> 64) & 0xffffff;
                 if (guilty.has((head >> 88) & 0xff)) continue;
-                uint256 rewardWei = (_params.rewardPerRoundWei * weight) / (WEIGHT_ONE * _params.segments);
+                uint256 rewardWei = (_hot.rewardPerRoundWei * weight) / (WEIGHT_ONE * _hot.segments);
                 paidWei += rewardWei;
                 _credit(address(uint160(head >> 96)), rewardWei);
                 emit RewardCredited(round, address(uint160(head >> 96)), rewardWei);
@@ -199,7 +201,7 @@ abstract contract Merges is Treasury {
 
     /// @dev Updates that finalizing a round pays; a failed one pays none, whatever is sent along.
     function _count(uint32 round, bytes[] calldata inputs) private view returns (uint256 n) {
-        if (_rounds[round % _params.ringSize].status == RoundStatus.Failed) return 0;
+        if (_rounds[round % _hot.ringSize].status == RoundStatus.Failed) return 0;
         for (uint256 i = 0; i < inputs.length; ++i) {
             n += inputs[i].length / INPUT_BYTES;
         }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {Seats} from "../libraries/Seats.sol";
-import {Current, FailureReason, Phase, Progress, Round, RoundStatus, Seat, Submission} from "../types/Types.sol";
+import {Current, FailureReason, Phase, Progress, Seat, Submission} from "../types/Types.sol";
 import {Refunds} from "./Refunds.sol";
 
 /// @title How the commit phase ends, and what absence costs: shared by both halves of a run.
@@ -11,20 +11,18 @@ abstract contract Phases is Refunds {
 
     /// @dev End of the commit phase: reject the parent, fail the round, or go on to reveal.
     function _closeCommit(Current memory c) internal {
-        Round storage parent = _rounds[(c.round - 1) % _params.ringSize];
         if (c.dissents != 0 && totals.dissentStakeGwei > _committedStakeGwei(c.attempt)) {
             // The majority that spoke computed another root. Nobody is slashed without a proof.
-            _unlockBond(parent.proposer);
+            _unlockBond(_rounds[(c.round - 1) % _hot.ringSize].proposer);
             _reopenMerge(c, c.round - 1, FailureReason.ParentRejected);
             return;
         }
         if (c.commits + c.dissents < c.rosterCount) _chargeAbsent(c);
-        if (c.commits < _params.minTrainers) {
+        if (c.commits < _hot.minTrainers) {
             _fail(c, FailureReason.TooFewCommits);
             return;
         }
-        if (parent.status == RoundStatus.Proposed) emit MergeAccepted(c.round - 1, parent.modelRoot);
-        _enter(c, Phase.Reveal, _params.revealS);
+        _enter(c, Phase.Reveal, _hot.revealS);
     }
 
     /// @dev Only when somebody dissents. At most 256 seats.
@@ -87,6 +85,7 @@ abstract contract Phases is Refunds {
     function _markLeaving(uint8 seat, Seat memory s, bool evicted) internal {
         leaving = leaving.add(seat);
         totals.enrolledStakeGwei -= s.stakeGwei;
+        totals.rosterChanged = true;
         emit Leaving(s.trainer, seat, evicted);
     }
 }

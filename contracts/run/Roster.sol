@@ -25,6 +25,7 @@ abstract contract Roster is Phases, IRunOffice {
         seats[seat] = Seat({trainer: msg.sender, stakeGwei: stakeGwei, absences: 0});
         seatPlusOneOf[msg.sender] = uint256(seat) + 1;
         totals.enrolledStakeGwei += stakeGwei;
+        totals.rosterChanged = true;
         emit Enrolled(msg.sender, seat, stakeGwei);
         // Interaction: the factory's vault
         vault.lock(msg.sender, stakeGwei * GWEI);
@@ -46,6 +47,7 @@ abstract contract Roster is Phases, IRunOffice {
         bool inRound = current.phase != Phase.Idle && roster.has(seat);
         if (!leaving.has(seat) || inRound) revert StillInRoster(seat);
         // Effect
+        totals.rosterChanged = true;
         seatsUsed = seatsUsed.remove(seat);
         leaving = leaving.remove(seat);
         delete seats[seat];

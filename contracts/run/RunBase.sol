@@ -7,6 +7,7 @@ import {
     Account,
     Current,
     FailureReason,
+    HotParams,
     Phase,
     Round,
     RoundStatus,
@@ -33,6 +34,8 @@ abstract contract RunBase is IRunBase {
     address public trainingCourt;
     /// @notice Parameters; the constructor alone writes them.
     RunParams internal _params;
+    /// @dev Copies of what every round needs, packed; the constructor alone writes them.
+    HotParams internal _hot;
 
     /// @notice The open round.
     Current public current;
@@ -66,21 +69,21 @@ abstract contract RunBase is IRunBase {
         record = _record(round);
         // A round that has no proposal yet shows its seed, not what the ring held before it.
         if (round == current.round && current.phase != Phase.Idle) {
-            record = Round(record.seed, 0, address(0), 0, 0, RoundStatus.Open);
+            record = Round(record.seed, 0, address(0), 0, 0, RoundStatus.Open, false);
         }
     }
 
     /// @inheritdoc IRunBase
     function inputsHash(uint32 round, uint8 segment) external view returns (bytes32) {
         _record(round);
-        return _inputsHashes[round % _params.ringSize][segment];
+        return _inputsHashes[round % _hot.ringSize][segment];
     }
 
     /// @dev The record of a round that the ring still holds.
     function _record(uint32 round) internal view returns (Round storage) {
         uint32 newest = current.round;
-        Round storage record = _rounds[round % _params.ringSize];
-        if (round > newest || newest - round >= _params.ringSize) revert WrongRound(round, RoundStatus.None);
+        Round storage record = _rounds[round % _hot.ringSize];
+        if (round > newest || newest - round >= _hot.ringSize) revert WrongRound(round, RoundStatus.None);
         return record;
     }
 
@@ -102,8 +105,8 @@ abstract contract RunBase is IRunBase {
     /// @dev The round ends without a merge: its model is its parent's. The caller writes `c` back to storage.
     function _fail(Current memory c, FailureReason reason) internal {
         c.phase = Phase.Idle;
-        Round storage record = _rounds[c.round % _params.ringSize];
-        record.modelRoot = _rounds[(c.round - 1) % _params.ringSize].modelRoot;
+        Round storage record = _rounds[c.round % _hot.ringSize];
+        record.modelRoot = _rounds[(c.round - 1) % _hot.ringSize].modelRoot;
         record.status = RoundStatus.Failed;
         emit RoundFailed(c.round, reason);
     }
@@ -114,17 +117,17 @@ abstract contract RunBase is IRunBase {
         for (uint32 later = c.round; later > round; --later) {
             _voidRound(later, reason);
         }
-        Round storage record = _rounds[round % _params.ringSize];
+        Round storage record = _rounds[round % _hot.ringSize];
         emit MergeReopened(round, record.proposer, reason);
         record.proposer = address(0);
         record.status = RoundStatus.Open;
         c.round = round;
-        _enter(c, Phase.Merge, _params.mergeTimeoutS);
+        _enter(c, Phase.Merge, _hot.mergeTimeoutS);
     }
 
     /// @dev A round that stands on a root no longer accepted. Bounded by the ring.
     function _voidRound(uint32 round, FailureReason reason) internal {
-        Round storage record = _rounds[round % _params.ringSize];
+        Round storage record = _rounds[round % _hot.ringSize];
         if (record.status == RoundStatus.Proposed) _unlockBond(record.proposer);
         record.status = RoundStatus.None;
         record.openDisputes = 0;
@@ -133,7 +136,7 @@ abstract contract RunBase is IRunBase {
     }
 
     function _lockBond(address account) internal {
-        uint256 bondWei = _params.proposerBondGwei * GWEI;
+        uint256 bondWei = _hot.proposerBondGwei * GWEI;
         Account memory a = accounts[account];
         if (a.freeWei < bondWei) revert InsufficientFunds(a.freeWei, bondWei);
         a.freeWei -= uint128(bondWei);
@@ -142,7 +145,7 @@ abstract contract RunBase is IRunBase {
     }
 
     function _unlockBond(address account) internal {
-        uint256 bondWei = _params.proposerBondGwei * GWEI;
+        uint256 bondWei = _hot.proposerBondGwei * GWEI;
         Account memory a = accounts[account];
         a.freeWei += uint128(bondWei);
         a.lockedWei -= uint128(bondWei);

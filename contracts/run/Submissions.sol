@@ -22,10 +22,6 @@ import {Phases} from "./Phases.sol";
 abstract contract Submissions is Phases, EIP712, IRunSubmissions {
     using Seats for uint256;
 
-    /// @dev Calldata of a signed commitment and of a reveal: 97 and 181 bytes that are not zero.
-    uint256 private constant COMMITMENT_DATA_GAS = 1_700;
-    uint256 private constant REVEAL_DATA_GAS = 3_200;
-
     constructor() EIP712("Commonweight", "1") {}
 
     /// @inheritdoc IRunSubmissions
@@ -39,7 +35,6 @@ abstract contract Submissions is Phases, EIP712, IRunSubmissions {
     /// @inheritdoc IRunSubmissions
     function commitBatch(uint32 attempt, bytes32 parentRoot, SignedCommitment[] calldata batch)
         external
-        refunded(batch.length, COMMITMENT_DATA_GAS)
     {
         if (batch.length == 0) revert EmptyBatch();
         Current memory c = _openCommit(attempt, parentRoot);
@@ -64,7 +59,7 @@ abstract contract Submissions is Phases, EIP712, IRunSubmissions {
         Current memory c = _open(Phase.Commit, attempt);
         _requireSeat(seat, msg.sender);
         if (submissions[seat].attempt == attempt) revert AlreadySubmitted(seat);
-        Round storage parent = _rounds[(c.round - 1) % _params.ringSize];
+        Round storage parent = _rounds[(c.round - 1) % _hot.ringSize];
         if (parent.status != RoundStatus.Proposed || parent.modelRoot == ownRoot) revert NothingToDissent();
         // Effect
         submissions[seat] = Submission({attempt: attempt, progress: Progress.Dissented, digest: bytes27(ownRoot)});
@@ -76,19 +71,19 @@ abstract contract Submissions is Phases, EIP712, IRunSubmissions {
     }
 
     /// @inheritdoc IRunSubmissions
-    function revealBatch(uint32 attempt, Reveal[] calldata batch) external refunded(batch.length, REVEAL_DATA_GAS) {
+    function revealBatch(uint32 attempt, Reveal[] calldata batch) external {
         if (batch.length == 0) revert EmptyBatch();
         Current memory c = _open(Phase.Reveal, attempt);
         for (uint256 i = 0; i < batch.length; ++i) {
             _reveal(c, batch[i]);
         }
-        if (c.reveals == c.commits) _enter(c, Phase.Audit, _params.auditS);
+        if (c.reveals == c.commits) _enter(c, Phase.Audit, _hot.auditS);
         current = c;
     }
 
     function _openCommit(uint32 attempt, bytes32 parentRoot) private view returns (Current memory c) {
         c = _open(Phase.Commit, attempt);
-        bytes32 expected = _rounds[(c.round - 1) % _params.ringSize].modelRoot;
+        bytes32 expected = _rounds[(c.round - 1) % _hot.ringSize].modelRoot;
         if (parentRoot != expected) revert WrongParentRoot(expected, parentRoot);
     }
 
@@ -109,20 +104,26 @@ abstract contract Submissions is Phases, EIP712, IRunSubmissions {
     }
 
     function _reveal(Current memory c, Reveal calldata r) private {
+        bytes32 headerHash = _openCommitment(c, r);
+        submissions[r.seat] = Submission({
+            attempt: c.attempt,
+            progress: Progress.Revealed,
+            digest: Commitments.revealDigest(r.updateRoot, headerHash)
+        });
+        ++c.reveals;
+    }
+
+    /// @dev The header must open the seat's commitment and stay below the norm bound. The caller records it.
+    function _openCommitment(Current memory c, Reveal calldata r) internal returns (bytes32 headerHash) {
         // Check
         Submission memory s = submissions[r.seat];
         address trainer = seats[r.seat].trainer;
         if (s.attempt != c.attempt || s.progress != Progress.Committed) revert NotSeated(r.seat, trainer);
-        if (r.ssq > _params.normBound) revert NormAboveBound(r.ssq, _params.normBound);
+        if (r.ssq > _hot.normBound) revert NormAboveBound(r.ssq, _hot.normBound);
         bytes32 opened = Commitments.commitment(r, address(this), c.round, c.attempt, trainer);
         if (bytes27(opened) != s.digest) revert CommitmentMismatch(r.seat);
         // Effect
-        submissions[r.seat] = Submission({
-            attempt: c.attempt,
-            progress: Progress.Revealed,
-            digest: Commitments.revealDigest(r.updateRoot, Commitments.headerHash(r))
-        });
-        ++c.reveals;
+        headerHash = Commitments.headerHash(r);
         emit Revealed(
             c.round, trainer, r.seat, r.updateRoot, r.ssq, r.traceRoot, r.classId, r.updateCid, r.updateSize
         );

@@ -47,7 +47,7 @@ abstract contract Treasury is Roster, IFeeReceiver {
         if (msg.sender != sponsor) revert Unauthorized(msg.sender, sponsor);
         if (current.phase != Phase.Idle) revert WrongPhase(Phase.Idle, current.phase);
         if (totals.lastFinal != current.round) {
-            revert WrongRound(totals.lastFinal + 1, _rounds[(totals.lastFinal + 1) % _params.ringSize].status);
+            revert WrongRound(totals.lastFinal + 1, _rounds[(totals.lastFinal + 1) % _hot.ringSize].status);
         }
         // Effect
         totals.closed = true;

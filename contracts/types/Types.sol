@@ -75,6 +75,22 @@ struct RunParams {
     address beacon;
 }
 
+/// @notice The parameters that every round needs, packed into two storage slots.
+struct HotParams {
+    uint32 maxRounds;
+    uint32 commitS;
+    uint32 revealS;
+    uint32 auditS;
+    uint32 mergeTimeoutS;
+    uint32 disputeS;
+    uint16 minTrainers;
+    uint16 ringSize;
+    uint8 segments;
+    uint96 normBound;
+    uint96 rewardPerRoundWei;
+    uint56 proposerBondGwei;
+}
+
 /// @notice A trainer's place in a run.
 struct Seat {
     address trainer;
@@ -93,6 +109,8 @@ struct Current {
     uint16 dissents;
     uint16 reveals;
     uint56 keeperGwei;
+    bool anyPosted;
+    bool anyExcluded;
 }
 
 /// @notice Totals that rarely change; one storage slot.
@@ -104,6 +122,7 @@ struct Totals {
     uint32 lastConviction;
     bool halted;
     bool closed;
+    bool rosterChanged;
 }
 
 /// @notice What a seat last submitted; one storage slot that each attempt overwrites.
@@ -121,6 +140,7 @@ struct Round {
     uint40 finalizableAt;
     uint16 openDisputes;
     RoundStatus status;
+    bool anyConvicted;
 }
 
 /// @notice Money a run owes an account: free to claim, or locked as a bond.
