@@ -87,6 +87,8 @@ class OpenRound:
     dissents: int
     reveals: int
     keeper_gwei: Gwei
+    any_posted: bool = False
+    any_excluded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ class Totals:
     last_conviction: RoundId
     halted: bool
     closed: bool
+    roster_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,7 @@ class RoundRecord:
     finalizable_at_s: int
     open_disputes: int
     status: int
+    any_convicted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,20 +242,19 @@ class RunContract(Contract):
         self, *, attempt: Attempt, reveals: Sequence[tuple[Seat, UpdateHeader, bytes]]
     ) -> Call:
         """Headers and the salts that open their commitments."""
-        batch = [
-            (
-                seat,
-                header.update_root,
-                header.ssq,
-                header.trace_root,
-                header.class_id,
-                header.update_cid,
-                header.update_size,
-                salt,
-            )
-            for seat, header, salt in reveals
-        ]
+        batch = [_reveal_words(seat, header, salt) for seat, header, salt in reveals]
         return self.prepare("revealBatch", attempt, batch)
+
+    def freeze_with_reveals(
+        self,
+        *,
+        attempt: Attempt,
+        groups: Sequence[Any],
+        reveals: Sequence[tuple[Seat, UpdateHeader, bytes]],
+    ) -> Call:
+        """Reveal and freeze at once; `reveals` of every committed seat, ascending."""
+        batch = [_reveal_words(seat, header, salt) for seat, header, salt in reveals]
+        return self.prepare("freezeWithReveals", attempt, list(groups), batch)
 
     def post_attestations(self, *, attempt: Attempt, groups: Sequence[Any]) -> Call:
         """Attestations whose two thirds are to be recorded; see `attestation_groups`."""
@@ -278,6 +281,19 @@ class RunContract(Contract):
     def multicall(self, calls: Sequence[Call]) -> Call:
         """Several calls in one transaction."""
         return self.prepare("multicall", [call.data for call in calls])
+
+
+def _reveal_words(seat: Seat, header: UpdateHeader, salt: bytes) -> tuple[Any, ...]:
+    return (
+        seat,
+        header.update_root,
+        header.ssq,
+        header.trace_root,
+        header.class_id,
+        header.update_cid,
+        header.update_size,
+        salt,
+    )
 
 
 def attestation_groups(
