@@ -1,4 +1,4 @@
-"""`make bench`: gas, merge and hashing against the machine's own limits, and the protocol's overhead.
+"""`make bench`: gas, merge and hashing against the machine's own limits, and what a round costs.
 
 Everything is measured in one run and printed as a ratio, since machines are shared. `--quick` takes
 smaller arrays; `--only gas merge tree rounds` some parts.
@@ -56,8 +56,8 @@ def merge_table(parameters: int) -> Table:
     rng = np.random.default_rng(0)
     for k in (4, 8, 32):
         # The same bytes under every update: what is measured is reading them, not making them.
-        raw = rng.integers(0, 256, chunks * UPDATE_LEAF_BYTES, np.uint8)
-        updates = [decode_update(raw.copy(), chunks) for _ in range(k)]
+        raw = rng.bytes(chunks * UPDATE_LEAF_BYTES)
+        updates = [decode_update(bytearray(raw), chunks) for _ in range(k)]
         weights = [65536 // k] * k
         theta = rng.integers(-(1 << 22), 1 << 22, (chunks, CHUNK), np.int32)
         for momentum in (False, True):

@@ -1,10 +1,11 @@
 """Gas per trainer and round in the steady state, everything counted.
 
-A run with a ring of four rounds is played until every storage slot it uses has been written once; then
-rounds are measured. Relayed: one relay posts the signed commitments, the reveals, and one multicall that
-freezes with all attestations, proposes, finalizes the round before and opens the next. Direct: every
-trainer commits and reveals in a transaction of its own, the rest is the same. Each trainer claims its
-rewards once in `CLAIM_EVERY` rounds. Gas is what the receipts say: base cost and calldata included.
+A run is played until every slot of its ring has been written once, then a settlement period is
+measured. Relayed: one transaction posts the signed commitments; one multicall reveals and freezes
+with the attestations of two thirds of the stake, proposes, opens the next round and, every
+`SETTLE_EVERY` rounds, finalizes those before. Direct: every trainer commits and reveals in
+transactions of its own. Each trainer claims once in `CLAIM_EVERY` rounds. Gas is what the receipts
+say: base cost and calldata included.
 """
 
 import argparse

@@ -42,6 +42,7 @@ def run_demo(tmp_path: Path, *arguments: str) -> dict:
         capture_output=True,
         text=True,
         timeout=360,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert descendants_alive(marker) == []
@@ -56,7 +57,6 @@ def test_the_demo_learns_and_every_merge_replays(tmp_path):
     assert all(row["included"] == [0, 1, 2, 3] for row in result["rounds"])
     assert max(row["accuracy"] for row in result["rounds"]) >= 0.97
     assert result["chain_id"] == 31337
-    assert result["gas_per_trainer_round"] <= 90_000
     assert all(int(one["rewards_wei"]) > 0 for one in result["participants"])
 
 
