@@ -19,6 +19,7 @@ from scripts.demo_run import DemoResult, DemoSettings, run_demo
 from scripts.processes import ending_on_signals
 
 _WEI = 10**18
+_PIPE_COLUMNS = 140
 
 
 def _show(console: Console, result: DemoResult) -> None:
@@ -33,7 +34,7 @@ def _show(console: Console, result: DemoResult) -> None:
             f"{row.loss:.4f}",
             f"{row.wall_s:.2f}",
             f"{row.gas // max(1, len(row.included)):,}",
-            row.model_root[:18] + "…",
+            row.model_root[:18],
         )
     console.print(table)
     stakes = Table(title="Stakes and rewards")
@@ -116,13 +117,13 @@ def _as_json(result: DemoResult) -> str:
 @click.option("--keep", is_flag=True, help="keep the work folder with logs, and print where it is")
 def main(json_file: Path | None, keep: bool, **options: object) -> None:  # noqa: FBT001 - click's
     """Train one model with several processes that do not trust each other, on this machine."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
     folder = Path(tempfile.mkdtemp(prefix="commonweight-"))
     failed = True
     try:
         with ending_on_signals():
             settings = DemoSettings(folder=folder, **options)  # type: ignore[arg-type]
-            result = run_demo(settings, say=console.log if console.is_terminal else console.print)
+            result = run_demo(settings, say=lambda text: console.print(text, highlight=False))
         _show(console, result)
         if json_file is not None:
             json_file.write_text(_as_json(result) + "\n", encoding="utf-8")
