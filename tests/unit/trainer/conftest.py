@@ -99,7 +99,9 @@ def build_real_run(anvil: Anvil, folder: Path, **overrides) -> RealRun:
         "mergeTimeoutS": 120,
         **overrides,
     }
-    run = Stage(Evm(anvil.url)).create_run(**chosen)
+    evm = Evm(anvil.url)
+    run = Stage(evm).create_run(**chosen)
+    evm._connection.close()
     return RealRun(anvil=anvil, address=run.contract.address, folder=folder)
 
 
