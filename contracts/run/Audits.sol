@@ -24,7 +24,7 @@ import {Submissions} from "./Submissions.sol";
 abstract contract Audits is Submissions {
     using Seats for uint256;
 
-    /// @dev Calldata of a signature or of a revealed update: three words, 65 bytes of them not zero.
+    /// @dev Calldata of a reveal, and of a signature or a revealed update: 181 and 65 bytes that are not zero.
     uint256 private constant REVEAL_DATA_GAS = 3_200;
     uint256 private constant SIGNATURE_DATA_GAS = 1_200;
 
@@ -44,7 +44,7 @@ abstract contract Audits is Submissions {
     /// @inheritdoc IRunSubmissions
     function postAttestations(uint32 attempt, AttestationGroup[] calldata groups)
         external
-        refunded(_size(groups), SIGNATURE_DATA_GAS)
+        refunded(_size(groups), _size(groups) * SIGNATURE_DATA_GAS)
     {
         // Check
         Current memory c = _open(Phase.Audit, attempt);
@@ -61,7 +61,7 @@ abstract contract Audits is Submissions {
     /// @inheritdoc IRunSubmissions
     function freeze(uint32 attempt, AttestationGroup[] calldata groups, RevealedUpdate[] calldata updates)
         external
-        refunded(_size(groups) + updates.length, SIGNATURE_DATA_GAS)
+        refunded(_size(groups) + updates.length, (_size(groups) + updates.length) * SIGNATURE_DATA_GAS)
     {
         // Check
         Current memory c = current;
@@ -81,7 +81,9 @@ abstract contract Audits is Submissions {
     /// @inheritdoc IRunSubmissions
     function freezeWithReveals(uint32 attempt, AttestationGroup[] calldata groups, Reveal[] calldata batch)
         external
-        refunded(_size(groups) + batch.length, REVEAL_DATA_GAS)
+        refunded(
+            _size(groups) + batch.length, _size(groups) * SIGNATURE_DATA_GAS + batch.length * REVEAL_DATA_GAS
+        )
     {
         // Check: the whole story of a round in which everybody acted, so that nobody waits for more
         Current memory c = _open(Phase.Reveal, attempt);

@@ -121,7 +121,10 @@ abstract contract Merges is Treasury {
     }
 
     /// @inheritdoc IRunOffice
-    function finalize(uint32 round, bytes[] calldata inputs) external refunded(_count(round, inputs), INPUT_DATA_GAS) {
+    function finalize(uint32 round, bytes[] calldata inputs)
+        external
+        refunded(_count(round, inputs), _count(round, inputs) * INPUT_DATA_GAS)
+    {
         // Check
         Current memory c = current;
         bool stillOpen = round == c.round && c.phase != Phase.Idle;

@@ -18,10 +18,10 @@ abstract contract Refunds is RunBase {
 
     /// @dev Measures a transition and refunds its keeper; `items` scales the cap. Calldata counts by what the items
     /// need, not by what was sent: zeros cost less than a byte is refunded at.
-    modifier refunded(uint256 items, uint256 itemDataGas) {
+    modifier refunded(uint256 items, uint256 dataGas) {
         uint256 start = gasleft();
         _;
-        _refund(start, items, itemDataGas);
+        _refund(start, items, dataGas);
     }
 
     /// @dev Start of a multicall: its transitions share one base cost. False inside another multicall, whose end pays.
@@ -38,8 +38,8 @@ abstract contract Refunds is RunBase {
         if (used != 0) _payKeeper(used + BASE_GAS + REFUND_GAS);
     }
 
-    function _refund(uint256 start, uint256 items, uint256 itemDataGas) private {
-        uint256 used = start - gasleft() + items * itemDataGas;
+    function _refund(uint256 start, uint256 items, uint256 dataGas) private {
+        uint256 used = start - gasleft() + dataGas;
         uint256 cap = CALL_GAS_CAP + items * ITEM_GAS_CAP;
         if (used > cap) used = cap;
         if (_inBatch) _batchGas += used;

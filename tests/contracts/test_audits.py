@@ -218,6 +218,97 @@ def test_freeze_when_an_included_seat_lost_all_its_stake(stage: Stage) -> None:
     assert event.included == 0b110
 
 
+# --- freezeWithReveals
+
+
+@pytest.fixture
+def revealing(run: Run) -> Run:
+    run.play(until="reveal")
+    return run
+
+
+def at_once(run: Run, seats: list[int], groups: list[tuple] | None = None) -> object:
+    groups = [run.attestation_group([0, 1, 2], ALL)] if groups is None else groups
+    return run.contract.freezeWithReveals(1, groups, run.reveals(seats), sender=KEEPER.address)
+
+
+def test_freeze_with_reveals_when_another_phase(auditing: Run) -> None:
+    """it should revert with WrongPhase"""
+    with refused("WrongPhase", Phase.REVEAL, Phase.AUDIT):
+        at_once(auditing, [0, 1, 2])
+
+
+def test_freeze_with_reveals_when_the_deadline_passed(revealing: Run) -> None:
+    """it should revert with PhaseOver"""
+    revealing.pass_deadline()
+    with refused("PhaseOver"):
+        at_once(revealing, [0, 1, 2])
+
+
+def test_freeze_with_reveals_when_a_committed_seat_is_missing(revealing: Run) -> None:
+    """it should revert with WrongUpdates"""
+    with refused("WrongUpdates", 2, 3):
+        at_once(revealing, [0, 1])
+
+
+@pytest.mark.parametrize("seats", [[0, 2, 1], [0, 1, 1]])
+def test_freeze_with_reveals_when_seats_do_not_ascend(revealing: Run, seats: list[int]) -> None:
+    """it should revert with WrongUpdates"""
+    with refused("WrongUpdates", 2, 3):
+        at_once(revealing, seats)
+
+
+def test_freeze_with_reveals_when_somebody_revealed_before(revealing: Run) -> None:
+    """it should revert with WrongUpdates, and the long way stays open"""
+    revealing.reveal([1])
+    with refused("WrongUpdates"):
+        at_once(revealing, [0, 1, 2])
+    revealing.reveal([0, 2])
+    revealing.freeze([0, 1, 2])
+
+
+def test_freeze_with_reveals_when_a_reveal_does_not_open_its_commitment(revealing: Run) -> None:
+    """it should revert with CommitmentMismatch"""
+    reveals = revealing.reveals([0, 1, 2])
+    reveals[1] = (*reveals[1][:-1], b"\7" * 32)
+    group = revealing.attestation_group([0, 1, 2], ALL)
+    with refused("CommitmentMismatch", 1):
+        revealing.contract.freezeWithReveals(1, [group], reveals, sender=KEEPER.address)
+
+
+def test_freeze_with_reveals_when_two_thirds_do_not_find_all_available(revealing: Run) -> None:
+    """it should revert with PhaseNotOver"""
+    for groups in (
+        [],
+        [revealing.attestation_group([0], ALL)],
+        [revealing.attestation_group([0, 1, 2], 0b011)],
+        [revealing.attestation_group([0], ALL), revealing.attestation_group([1, 2], 0b101)],
+    ):
+        with refused("PhaseNotOver"):
+            at_once(revealing, [0, 1, 2], groups)
+
+
+def test_freeze_with_reveals_when_all_is_at_hand(revealing: Run) -> None:
+    """it should freeze what the long way freezes, and pay for it"""
+    expected = [inputs_hash(segment) for segment in revealing.entries([0, 1, 2])]
+    event = revealing.freeze_with_reveals([0, 1, 2], attesters=[0, 2]).only("UpdatesFrozen")
+    assert (event.included, event.available) == (ALL, ALL)
+    assert event.inputsHashes == expected
+    assert revealing.contract.current().phase == Phase.MERGE
+    revealing.propose()
+    revealing.pass_dispute(1)
+    assert len(revealing.finalize(1).all("RewardCredited")) == 3
+
+
+def test_freeze_with_reveals_when_a_court_excluded_an_update(revealing: Run) -> None:
+    """it should leave it out"""
+    revealing.contract.convictUpdate(
+        1, 1, TRAINERS[1].address, WITNESS.address, sender=TRAINING_COURT.address
+    )
+    event = revealing.freeze_with_reveals([0, 1, 2]).only("UpdatesFrozen")
+    assert event.included == 0b101
+
+
 def test_attest_when_nobody_knows_the_sender(auditing: Run) -> None:
     """it should revert with NotSeated"""
     with refused("NotSeated", 200, ATTACKER.address):

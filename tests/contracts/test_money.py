@@ -133,14 +133,38 @@ def test_refund_when_a_keeper_works(run: Run) -> None:
     run.play()  # slots are written once
     run.play()
     receipts = [run.open()]
-    receipts.append(run.commit_batch([0, 1, 2]))
-    receipts.append(run.reveal([0, 1, 2]))
-    receipts.append(run.freeze([0, 1, 2]))
+    run.commit_batch([0, 1, 2])
+    receipts.append(run.freeze_with_reveals([0, 1, 2]))
     run.propose()
     run.pass_dispute(3)
     receipts.append(run.finalize(1))
+    run.play(until="audit")
+    receipts.append(run.freeze([0, 1, 2]))
     for receipt in receipts:
         assert 0.95 * receipt.gas < refunded_gas(receipt) < 1.25 * receipt.gas
+
+
+def test_refund_when_submissions_are_relayed(run: Run) -> None:
+    """it should pay nothing, since a relay is its trainers' own"""
+    run.open()
+    assert run.commit_batch([0, 1, 2]).all("KeeperRefunded") == []
+    assert run.reveal([0, 1, 2]).all("KeeperRefunded") == []
+
+
+def test_refund_when_more_signatures_are_sent_than_needed(stage: Stage) -> None:
+    """it should pay for them what they cost and a tenth"""
+    run = stage.create_run()
+    run.enroll_all(12)
+    run.play(until="reveal")
+    seats = list(range(12))
+    margins = []
+    for attesters in (seats[:8], seats):
+        before = run.evm.snapshot()
+        receipt = run.freeze_with_reveals(seats, attesters=attesters)
+        run.evm.revert(before)
+        margins.append((refunded_gas(receipt), receipt.gas))
+    added = margins[1][0] - margins[0][0], margins[1][1] - margins[0][1]
+    assert added[0] < 1.2 * added[1]
 
 
 def test_refund_when_the_budget_is_empty(stage: Stage) -> None:
@@ -171,10 +195,9 @@ def test_refund_when_the_keeper_overpays_for_gas(run: Run) -> None:
 @pytest.mark.parametrize("padding", [1_000, 20_000])
 def test_refund_when_calldata_is_padded(run: Run, padding: int) -> None:
     """it should not pay for the padding"""
-    run.play()
-    run.open()
-    batch = run.signed_commitments([0, 1, 2])
-    data = run.contract.encode("commitBatch", 2, run.parent_root(), batch)
+    run.play(until="reveal")
+    group = run.attestation_group([0, 1], 0b111)
+    data = run.contract.encode("freezeWithReveals", 1, [group], run.reveals([0, 1, 2]))
     before = run.evm.snapshot()
     plain, _ = run.evm.transact(sender=ATTACKER.address, to=run.contract.address, data=data)
     run.evm.revert(before)
@@ -187,12 +210,11 @@ def test_refund_when_calldata_is_padded(run: Run, padding: int) -> None:
 
 def test_refund_when_transitions_share_a_transaction(run: Run) -> None:
     """it should pay one base cost, however the calls are nested"""
-    run.play()
-    run.open()
+    for _ in range(2):
+        run.play()
+    run.pass_dispute(2)
     encode = run.contract.encode
-    root = run.parent_root()
-    signed = run.signed_commitments([0, 1, 2])
-    single = [encode("commitBatch", 2, root, [one]) for one in signed]
+    single = [encode("finalize", n, run.inputs[n]) for n in (1, 2)] + [encode("openRound")]
     nested = [encode("multicall", [call]) for call in single]
     gas = []
     for calls in (single, nested):

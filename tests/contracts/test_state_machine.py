@@ -220,6 +220,15 @@ class RunMachine(RuleBasedStateMachine):
         with refusals():
             self.run.freeze(revealed, attesters=attesters, available=seen)
 
+    @precondition(lambda self: self.in_phase(Phase.REVEAL))
+    @rule(attesters=subsets)
+    def freeze_with_reveals(self, attesters: set[int]) -> None:
+        roster = seats_in(self.contract.roster())
+        who = [seat for seat in roster if seat in attesters] or list(roster)
+        with refusals():
+            self.run.freeze_with_reveals(self.did(1), attesters=who)
+            SEEN["frozen at once"] += 1
+
     @precondition(lambda self: self.in_phase(Phase.AUDIT))
     @rule(available=subsets)
     def post(self, available: set[int]) -> None:

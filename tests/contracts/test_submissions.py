@@ -177,8 +177,7 @@ def test_commit_when_in_time(committing: Run) -> None:
     stored = committing.contract.submissions(0)
     assert stored == (2, COMMITTED, commitment[:COMMITMENT_BYTES])
     committing.commit(1)
-    last = committing.commit(2)
-    assert last.only("MergeAccepted").round == 1
+    committing.commit(2)
     assert committing.contract.current().phase == Phase.REVEAL
 
 

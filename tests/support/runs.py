@@ -362,6 +362,20 @@ class Run:
         self.remember_inputs(included_entries)
         return included_entries
 
+    def freeze_with_reveals(
+        self, seats: Iterable[int], *, attesters: Iterable[int] | None = None
+    ) -> Receipt:
+        """Reveal and freeze in one call; by default the same seats attest."""
+        seats = sorted(seats)
+        who = seats if attesters is None else attesters
+        group = self.attestation_group(who, bitmap_of(seats))  # type: ignore[arg-type]
+        attempt = self.contract.current().attempt
+        frozen = self.contract.freezeWithReveals(
+            attempt, [group], self.reveals(seats), sender=KEEPER.address
+        )
+        self.remember_inputs(frozen)
+        return frozen
+
     def remember_inputs(self, frozen: Receipt) -> None:
         """Keep the preimages that `finalize` will want."""
         for event in frozen.all("UpdatesFrozen"):
