@@ -32,7 +32,7 @@ def abi_of(*names: str) -> Abi:
 
 @cache
 def runtime_code(name: str) -> bytes:
-    """Runtime code as compiled: 32 zero bytes stand where an immutable will be."""
+    """Runtime code as compiled, less its metadata: zeros stand where an immutable will be."""
     return bytes.fromhex(_contracts()[name]["runtime"].removeprefix("0x"))
 
 
@@ -48,13 +48,22 @@ def immutables_of(code: bytes) -> tuple[tuple[int, int], ...]:
     return tuple(places)
 
 
+def without_metadata(code: bytes) -> bytes:
+    """Code without the compiler's trailer: a hash of comments and paths, never executed.
+
+    The last two bytes are the trailer's length (Solidity docs, contract metadata).
+    """
+    length = int.from_bytes(code[-2:], "big") + 2
+    return code[:-length] if 2 < length <= len(code) else code
+
+
 def check_deployed(rpc: Rpc, address: Address, name: str) -> None:
     """Promise that `address` holds the contract `name` of this version, its immutables aside.
 
     Raises NotAContract and CodeMismatch.
     """
     expected = bytearray(runtime_code(name))
-    actual = bytearray(read_code(rpc, address))
+    actual = bytearray(without_metadata(read_code(rpc, address)))
     for start, length in immutables_of(bytes(expected)):
         actual[start : start + length] = bytes(len(actual[start : start + length]))
     if actual != expected:

@@ -103,3 +103,6 @@ def _refusal(name: str, problem: str, advice: str) -> type[TransactionReverted]:
 
 REMEDIES = {name: _refusal(name, *said) for name, said in _TABLE.items()}
 """The exception of each custom error, by its name in Solidity."""
+
+# Each is an attribute of this module too, so that it survives a process boundary (pickle asks).
+globals().update(REMEDIES)

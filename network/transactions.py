@@ -14,7 +14,7 @@ import structlog
 
 from network.abi import Abi, Event
 from network.ethereum import Inclusion
-from network.fees import FeePolicy
+from network.fees import FeePolicy, Fees
 from network.heads import HeadWatcher
 from network.inclusion import InclusionFollower, find_inclusion
 from network.journal import Intent, IntentState, TransactionJournal
@@ -36,6 +36,7 @@ from protocol.types import Address, BlockNumber, Wei
 _log = structlog.get_logger(__name__)
 
 _GAS_MARGIN_PERCENT = 25
+_LEAST_GAS = 21_000  # of any transaction
 _NO_WEI = Wei(0)
 
 
@@ -152,7 +153,7 @@ class TransactionSender:
                     _log.warning("transaction_refused", key=intent.key, problem=error.message)
         return tuple(intent.key for intent in waiting)
 
-    def estimate_gas(self, call: Call) -> int:
+    def estimate_gas(self, call: Call, fees: Fees | None = None) -> int:
         """Units of gas that the call would take; raises TransactionReverted if it would fail."""
         request = {
             "from": self.address,
@@ -160,6 +161,10 @@ class TransactionSender:
             "data": "0x" + call.data.hex(),
             "value": hex(call.value_wei),
         }
+        if fees is not None:
+            # A keeper's refund depends on the gas price; at price 0 its cost would not be seen.
+            request["maxFeePerGas"] = hex(fees.max_fee_wei)
+            request["maxPriorityFeePerGas"] = hex(fees.priority_fee_wei)
         try:
             # "pending" sees this account's earlier calls and the next block's time.
             return int(self._rpc.call("eth_estimateGas", request, "pending"), 16)
@@ -175,16 +180,20 @@ class TransactionSender:
 
     def _plan(self, key: str, call: Call) -> Intent:
         """Journal the call with a nonce and a signature, then send it."""
-        gas = self.estimate_gas(call)
+        fees = self._mempool.first_fees()
         intent = Intent(
             key=key,
             nonce=0,
             recipient=call.recipient,
             data=call.data,
             value_wei=call.value_wei,
-            gas_limit=call.gas_limit or gas + gas * _GAS_MARGIN_PERCENT // 100,
+            gas_limit=_LEAST_GAS,
         )
-        fees = self._mempool.first_fees()
+        # A node estimates nothing for an account that could not pay for an empty transaction.
+        self._mempool.check_funds(intent, fees)
+        gas = self.estimate_gas(call, fees)
+        limit = call.gas_limit or gas + gas * _GAS_MARGIN_PERCENT // 100
+        intent = replace(intent, gas_limit=limit)
         self._mempool.check_funds(intent, fees)
         with self._journal.planning():
             present = self._journal.find(key)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from network.artifacts import without_metadata
 from scripts.compiled import compile_contracts
 
 CONTRACTS = (
@@ -28,9 +29,14 @@ def collect() -> dict[str, Any]:
         contract = contracts[name].contract_type
         found[name] = {
             "abi": [item.model_dump(mode="json", exclude_none=True) for item in contract.abi],
-            "runtime": contract.runtime_bytecode.bytecode,
+            "runtime": "0x" + _runtime(contract).hex(),
         }
     return found
+
+
+def _runtime(contract: Any) -> bytes:
+    code = contract.runtime_bytecode.bytecode.removeprefix("0x")
+    return without_metadata(bytes.fromhex(code))
 
 
 def render() -> str:
