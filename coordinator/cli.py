@@ -103,6 +103,13 @@ def create_run(context: click.Context, /, **options: Any) -> None:
 @click.argument("run")
 @click.option("--rounds", type=click.IntRange(1), help="Stop once this round of the run is over.")
 @click.option("--wait-final", is_flag=True, help="With --rounds: wait until it is settled too.")
+@click.option(
+    "--settle-every",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="Rounds to finalize in one transaction.",
+)
 @click.option("--register", is_flag=True, help="Join the aggregators that propose in turn.")
 @click.option("--no-propose", is_flag=True, help="Relay and keep only, merge nothing.")
 @click.option("--relay-host", default="127.0.0.1", show_default=True)

@@ -1,6 +1,6 @@
 """Ends a round and begins the next: freeze, propose, settle and open, in one transaction if it can.
 
-The merge is made while the audit runs, from the inputs that the freeze will fix.
+The merge is made while trainers check the updates, from the inputs that the freeze will fix.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,13 @@ import structlog
 
 from coordinator.aggregator import MergedModel
 from coordinator.merge_jobs import MergeJobs
-from coordinator.posting import Poster
-from network.due import available_bitmap, can_freeze_early, settleable, turn_opens_at_s
+from coordinator.posting import Poster, Voices, sufficient
+from network.due import (
+    available_bitmap,
+    can_freeze_early,
+    settle_batch,
+    turn_opens_at_s,
+)
 from network.history import RoundHistory
 from network.keeper import (
     WAITS,
@@ -20,12 +25,14 @@ from network.keeper import (
     freeze_updates,
     intent_key,
     settle_calls,
+    undisputed,
 )
 from network.remedies import REMEDIES
 from network.run import RunContract, attestation_groups
 from network.transactions import Call, TransactionSender
+from protocol.errors import TransactionReverted
 from protocol.rounds import bitmap_of, popcount, seats_in
-from protocol.types import Gwei, Seat
+from protocol.types import Attempt, Gwei, Seat
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +59,8 @@ class Closer:
         *,
         last_round: int,
         proposes: bool = True,
+        settle_every: int = 1,
+        waits_final: bool = False,
     ) -> None:
         self._run = run
         self._sender = sender
@@ -60,6 +69,35 @@ class Closer:
         self._poster = poster
         self._last_round = last_round
         self._proposes = proposes
+        self._settle_every = settle_every
+        self._waits_final = waits_final
+        self._refused: Attempt | None = None
+
+    def reveal(self, view: View, found: RoundHistory) -> bool:
+        """Reveal, freeze and all that follows at once, when every header and voice came in time.
+
+        Else the reveals go on chain, and the audit follows.
+        """
+        whole = self._poster.whole(view, found)
+        if whole is None or self._refused == found.attempt:
+            return self._poster.post_reveals(view, found, waits=not view.current.reveals)
+        everything = bitmap_of(whole.reveals)
+        included = everything & ~self._excluded(view, whole)
+        merged = self._merge(view, whole, included)
+        voices = self._poster.voices(whole)
+        chosen = self._sufficient(view, whole, voices, everything)
+        if chosen is None:
+            waits = not self._is_hopeless(view, whole, voices, everything)
+            return self._poster.post_reveals(view, found, waits=waits)
+        is_past_half = self._poster.is_past_half(view)
+        if merged is None and not is_past_half and self._may_come(view, whole, included):
+            return False
+        call = self._poster.freeze_call(whole, chosen)
+        try:
+            return self._close(view, whole, call, merged, included)
+        except TransactionReverted:
+            self._refused = found.attempt  # whatever the reason, the slow way is open
+            raise
 
     def audit(self, view: View, found: RoundHistory) -> bool:
         """Prepare the merge; freeze and what follows as soon as attestations or the clock allow."""
@@ -72,16 +110,30 @@ class Closer:
         available = bitmap_of(found.reveals)
         if is_over or is_settled:
             available = available_bitmap(found, view.fold, bitmaps)
-        included = available & ~int(self._run.read("excluded", found.attempt))
+        included = available & ~self._excluded(view, found)
         merged = self._merge(view, found, included)
         waits = not is_settled or (merged is None and self._may_come(view, found, included))
         if not is_over and waits:
             return self._poster.post_attestations(view, found)
+        everything = bitmap_of(found.reveals)
+        if available == everything:  # else the freeze may rest on everybody having spoken
+            voices = self._sufficient(view, found, voices, everything) or voices
         freeze = self._run.freeze(
             attempt=found.attempt,
             groups=attestation_groups(voices),
             updates=freeze_updates(found),
         )
+        return self._close(view, found, freeze, merged, included)
+
+    def _close(
+        self,
+        view: View,
+        found: RoundHistory,
+        freeze: Call,
+        merged: MergedModel | None,
+        included: int,
+    ) -> bool:
+        """Freeze, and in the same transaction whatever can follow."""
         fails = popcount(included) < self._run.params.min_trainers
         calls = [freeze]
         if merged is not None and self._is_first(found):
@@ -89,6 +141,25 @@ class Closer:
         elif not fails:
             return self._send("freeze", view, [calls])
         return self._send("close", view, self._with_more(view, calls))
+
+    def _excluded(self, view: View, found: RoundHistory) -> int:
+        return int(self._run.read("excluded", found.attempt)) if view.current.any_excluded else 0
+
+    def _sufficient(
+        self, view: View, found: RoundHistory, voices: Voices, needed: int
+    ) -> Voices | None:
+        return sufficient(
+            voices,
+            self._stakes(view, found.roster),
+            total_gwei=view.totals.roster_stake_gwei,
+            needed=needed,
+        )
+
+    def _is_hopeless(self, view: View, found: RoundHistory, voices: Voices, needed: int) -> bool:
+        """Whether those who have not spoken can no longer make every update available."""
+        stakes_gwei = self._stakes(view, found.roster)
+        against = sum(stakes_gwei.get(s, 0) for s, (bits, _) in voices.items() if needed & ~bits)
+        return 3 * against > view.totals.roster_stake_gwei
 
     def propose(self, view: View, found: RoundHistory) -> bool:
         """Propose the merge of a frozen round when it is this account's turn."""
@@ -140,13 +211,22 @@ class Closer:
     def _with_more(self, view: View, calls: list[Call]) -> list[list[Call]]:
         """The calls with settlement and the next round added; then with less, should that fail."""
         params, totals, round_id = self._run.params, view.totals, view.current.round_id
-        rounds = settleable(view.now_s, view.current, totals, view.fold)
+        is_last = round_id >= self._last_round
+        rounds = settle_batch(
+            view.now_s,
+            params,
+            view.current,
+            totals,
+            view.fold,
+            every=1 if is_last and not self._waits_final else self._settle_every,
+        )
+        rounds = undisputed(self._run, rounds)
         settle = settle_calls(self._run, view.fold, rounds)
         pending = round_id - totals.last_final - len(rounds)
         opens = (
             not totals.halted
             and not totals.closed
-            and round_id < self._last_round
+            and not is_last
             and pending + 2 <= params.ring_size
         )
         variants = [calls]

@@ -125,6 +125,7 @@ def coordinate(
     run: str,
     rounds: int | None,
     wait_final: bool,
+    settle_every: int,
     register: bool,
     no_propose: bool,
     relay_host: str,
@@ -134,7 +135,11 @@ def coordinate(
     """Drive a run's rounds."""
     address = read_address("RUN", run)
     options = DriveOptions(
-        rounds=rounds, wait_final=wait_final, register=register, proposes=not no_propose
+        rounds=rounds,
+        wait_final=wait_final,
+        register=register,
+        proposes=not no_propose,
+        settle_every=settle_every,
     )
 
     def tell(found: RoundHistory) -> None:

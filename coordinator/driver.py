@@ -40,12 +40,18 @@ class DriveOptions:
     """`rounds`: stop once the run's round of that number is over; `wait_final`: and settled.
 
     `register`: join the aggregators that propose in turn. `proposes`: merge and propose at all.
+    `settle_every`: so many rounds are finalized in one transaction, if the ring lets them wait.
     """
 
     rounds: int | None = None
     wait_final: bool = False
     register: bool = False
     proposes: bool = True
+    settle_every: int = 8
+
+
+_RING_SLACK = 4
+"""Places of the ring that rounds waiting to be settled together leave free."""
 
 
 class Driver:
@@ -78,7 +84,16 @@ class Driver:
         self._on_round = on_round
         self._clock = clock
         self._last_round = min(self._options.rounds or run.params.max_rounds, run.params.max_rounds)
-        self._keeper = Keeper(run, history, sender, heads, max_rounds=self._last_round, clock=clock)
+        settle_every = max(min(self._options.settle_every, run.params.ring_size - _RING_SLACK), 1)
+        self._keeper = Keeper(
+            run,
+            history,
+            sender,
+            heads,
+            max_rounds=self._last_round,
+            settle_every=settle_every,
+            clock=clock,
+        )
         self._jobs = MergeJobs(store, aggregator, layout, done=heads.nudge)
         self._poster = Poster(run, sender, inbox)
         self._closer = Closer(
@@ -89,6 +104,8 @@ class Driver:
             self._poster,
             last_round=self._last_round,
             proposes=self._options.proposes,
+            settle_every=settle_every,
+            waits_final=self._options.wait_final,
         )
         self._vouched: set[Digest] = {run.params.genesis_root}
         self._wrong: set[Digest] = set()
@@ -143,7 +160,7 @@ class Driver:
             return self._keeper.make(view) is not None
         steps = {
             Phase.COMMIT: self._poster.post_commitments,
-            Phase.REVEAL: self._poster.post_reveals,
+            Phase.REVEAL: self._closer.reveal,
             Phase.AUDIT: self._closer.audit,
             Phase.MERGE: self._closer.propose,
         }

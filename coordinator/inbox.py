@@ -14,7 +14,7 @@ from network.relay import RevealMessage, SignedAttestation, SignedCommitment
 from network.signatures import signer_of
 from protocol.errors import RelayRefused
 from protocol.messages import TypedData, attestation_typed_data, commitment_typed_data
-from protocol.rounds import COMMITMENT_BYTES, Phase, commitment_hash, seats_in
+from protocol.rounds import COMMITMENT_BYTES, Phase, bitmap_of, commitment_hash, seats_in
 from protocol.types import Address, Digest, Seat
 
 CATCH_UP_S = 2.0
@@ -77,6 +77,8 @@ class Inbox:
         self._lock = threading.Condition()
         self._window: OpenWindow | None = None
         self._box = _Box()
+        self._listeners: set[Callable[[], None]] = set()
+        self._is_complete = False
         self.version = 0
 
     def watch(self, window: OpenWindow | None) -> None:
@@ -87,10 +89,52 @@ class Inbox:
                 self._box = _Box()
             self._window = window
             self._lock.notify_all()
+        self._tell_if_complete()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener`, in any thread, when all reveals of an attempt are in; gives the end."""
+        with self._lock:
+            self._listeners.add(listener)
+
+        def stop() -> None:
+            with self._lock:
+                self._listeners.discard(listener)
+
+        return stop
+
+    def has_all_reveals(self, round_id: int, attempt: int) -> bool:
+        """Whether every committed seat's reveal of the open attempt is here or on chain."""
+        with self._lock:
+            window = self._window
+            if window is None or window.phase not in (Phase.REVEAL, Phase.AUDIT):
+                return False
+            found = window.found
+            known = self._box.reveals.keys() | found.reveals.keys()
+            is_open = (found.round_id, found.attempt) == (round_id, attempt)
+            return is_open and found.commitments.keys() <= known
+
+    def _tell_if_complete(self) -> None:
+        with self._lock:
+            window, before = self._window, self._is_complete
+            is_complete = window is not None and self.has_all_reveals(
+                window.found.round_id, window.found.attempt
+            )
+            self._is_complete = is_complete
+        if is_complete and not before:
+            self.tell_listeners()
+
+    def tell_listeners(self) -> None:
+        """Have everybody who listens look again."""
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener()
 
     def accept_commitment(self, message: SignedCommitment) -> None:
         """Take a signed commitment of the open attempt."""
         window = self._window_for(message, Phase.COMMIT)
+        if self._box.commitments.get(message.seat) == message:
+            return  # trainers repeat themselves while the chain shows nothing
         if message.parent_root != window.found.parent_root:
             _refuse(
                 "WrongParentRoot",
@@ -114,6 +158,8 @@ class Inbox:
     def accept_reveal(self, message: RevealMessage) -> None:
         """Take a header that opens the commitment on chain."""
         window = self._window_for(message, Phase.REVEAL)
+        if self._box.reveals.get(message.seat) == message:
+            return
         trainer = self._trainer(window, message)
         committed: Digest | None = window.found.commitments.get(message.seat)
         if committed is None:
@@ -142,8 +188,19 @@ class Inbox:
         self._keep("reveal", self._box.reveals, message)
 
     def accept_attestation(self, message: SignedAttestation) -> None:
-        """Take a signed attestation of the open attempt."""
-        window = self._window_for(message, Phase.AUDIT)
+        """Take a signed attestation of the open attempt, also before the reveals are on chain."""
+        window = self._window_for(message, Phase.REVEAL, Phase.AUDIT)
+        if self._box.attestations.get(message.seat) == message:
+            return
+        self._trainer(window, message)
+        if window.phase is Phase.REVEAL:
+            unknown = message.available & ~bitmap_of(self.reveals().keys() | window.found.reveals)
+            if unknown:
+                _refuse(
+                    "NotRevealed",
+                    f"no reveal of seat {seats_in(unknown)[0]} is here",
+                    "send it again when this relay holds every reveal",
+                )
         self._check_signature(
             window,
             message,
@@ -196,7 +253,7 @@ class Inbox:
                 "attestations": sorted(box.attestations),
             }
 
-    def _window_for(self, message: Message, phase: Phase) -> OpenWindow:
+    def _window_for(self, message: Message, *phases: Phase) -> OpenWindow:
         """The open window that a message fits; the sender may have seen a block before us."""
         if message.run.lower() != self.run.lower():
             _refuse("WrongRun", f"this relay serves {self.run}", "use the relay of your run")
@@ -205,7 +262,7 @@ class Inbox:
             window = self._window
             return (
                 window is not None
-                and window.phase is phase
+                and window.phase in phases
                 and (window.found.round_id, window.found.attempt)
                 == (message.round_id, message.attempt)
             )
@@ -256,6 +313,7 @@ class Inbox:
             self._box.counts[(kind, message.seat)] = repeats + 1
             held[message.seat] = message
             self.version += 1
+        self._tell_if_complete()
         self._changed()
 
 

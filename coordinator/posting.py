@@ -4,20 +4,21 @@ A batch at half of the phase, one at three quarters and one at nine tenths bound
 a round, whoever is late.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from coordinator.inbox import Inbox
 from network.due import available_bitmap, posted_available
-from network.history import RoundHistory
+from network.history import Revealed, RoundHistory
 from network.keeper import View, intent_key
 from network.keys import CompactSignature
 from network.run import RunContract, attestation_groups
 from network.transactions import Call, TransactionSender
 from protocol.errors import TransactionReverted
 from protocol.rounds import Phase, seats_in
-from protocol.types import Seat
+from protocol.types import Gwei, Seat
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +42,24 @@ def passed_marks(
 def mark_times(deadline_s: int, phase_s: int, marks: Sequence[float] = MARKS) -> list[float]:
     """The Unix times of a phase's marks."""
     return [deadline_s - phase_s * (1.0 - mark) for mark in marks]
+
+
+def sufficient(
+    voices: Voices, stakes_gwei: Mapping[Seat, Gwei], *, total_gwei: Gwei, needed: int
+) -> Voices | None:
+    """The fewest voices with two thirds of the stake that all call `needed` available, or None.
+
+    Every signature costs about 7,000 gas, so the largest stakes speak.
+    """
+    chosen: Voices = {}
+    sum_gwei = 0
+    able = [seat for seat, (bits, _) in voices.items() if needed & ~bits == 0]
+    for seat in sorted(able, key=lambda seat: (-stakes_gwei.get(seat, 0), seat)):
+        chosen[seat] = voices[seat]
+        sum_gwei += stakes_gwei.get(seat, 0)
+        if 3 * sum_gwei >= 2 * total_gwei:
+            return chosen
+    return None
 
 
 class Poster:
@@ -78,11 +97,38 @@ class Poster:
         )
         return self._send("commit", view, call, len(batch))
 
-    def post_reveals(self, view: View, found: RoundHistory) -> bool:
-        """Post reveals that are not on chain yet."""
+    def whole(self, view: View, found: RoundHistory) -> RoundHistory | None:
+        """The round as if every reveal were on chain; None while one is missing, or one is."""
+        if found.reveals or view.current.reveals or view.current.commits != len(found.commitments):
+            return None
+        sent = {s: m for s, m in self._inbox.reveals().items() if m.attempt == found.attempt}
+        is_all = sent.keys() == found.commitments.keys() <= view.fold.trainers.keys()
+        if not sent or not is_all:
+            return None
+        reveals = {
+            seat: Revealed(seat=seat, trainer=view.fold.trainers[seat], header=message.header)
+            for seat, message in sent.items()
+        }
+        return replace(found, reveals=reveals)
+
+    def is_past_half(self, view: View) -> bool:
+        """Whether what is missing in the reveal phase is no longer waited for."""
+        return view.now_s >= view.current.deadline_s - self._run.params.reveal_s * (1 - MARKS[0])
+
+    def freeze_call(self, found: RoundHistory, voices: Voices) -> Call:
+        """Reveal and freeze at once."""
+        return self._run.freeze_with_reveals(
+            attempt=found.attempt,
+            groups=attestation_groups(voices),
+            reveals=[(m.seat, m.header, m.salt) for m in self._inbox.reveals().values()],
+        )
+
+    def post_reveals(self, view: View, found: RoundHistory, *, waits: bool) -> bool:
+        """Post reveals that are not on chain yet; if it `waits`, only when a mark has passed."""
         waiting = {s: m for s, m in self._inbox.reveals().items() if s not in found.reveals}
         missing = found.commitments.keys() - found.reveals.keys() - waiting.keys()
-        if not self._is_time(view, self._run.params.reveal_s, bool(waiting), not missing):
+        is_all = not waits and not missing
+        if not self._is_time(view, self._run.params.reveal_s, bool(waiting), is_all):
             return False
         batch = list(waiting.values())[:MAX_BATCH]
         call = self._run.reveal_batch(

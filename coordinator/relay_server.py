@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from coordinator.inbox import Inbox
+from coordinator.reveal_desk import MAX_WAITING, RevealDesk
 from network.relay import (
     ATTESTATIONS,
     COMMITMENTS,
@@ -41,8 +42,11 @@ _START_S = 10.0
 _ACCEPTED, _MALFORMED, _REFUSED, _TOO_LARGE, _TOO_SLOW, _BUSY = 202, 400, 409, 413, 408, 503
 
 
-def make_app(inbox: Inbox, *, max_in_progress: int = MAX_IN_PROGRESS) -> Starlette:
+def make_app(
+    inbox: Inbox, *, max_in_progress: int = MAX_IN_PROGRESS, desk: RevealDesk | None = None
+) -> Starlette:
     """The application; `max_in_progress` messages are read and verified at once, more get 503."""
+    desk = desk or RevealDesk(inbox)
     places = asyncio.Semaphore(max_in_progress)
 
     def taking(take: Callable[[bytes], None]) -> Callable[[Request], Awaitable[Response]]:
@@ -72,6 +76,7 @@ def make_app(inbox: Inbox, *, max_in_progress: int = MAX_IN_PROGRESS) -> Starlet
                 taking(lambda body: inbox.accept_reveal(RevealMessage.parse(body))),
                 methods=["POST"],
             ),
+            Route(REVEALS, desk.serve, methods=["GET"]),
             Route(
                 ATTESTATIONS,
                 taking(lambda body: inbox.accept_attestation(SignedAttestation.parse(body))),
@@ -124,17 +129,18 @@ class RelayServer:
     def __init__(self, inbox: Inbox, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._socket = _bind(host, port)
         self._host = host
+        self._desk = RevealDesk(inbox)
         self._port = int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(
             uvicorn.Config(
-                make_app(inbox),
+                make_app(inbox, desk=self._desk),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 ws="none",
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=2,
-                limit_concurrency=4 * MAX_IN_PROGRESS,
+                limit_concurrency=4 * MAX_IN_PROGRESS + 2 * MAX_WAITING,
                 h11_max_incomplete_event_size=16 << 10,
                 server_header=False,
             )
@@ -156,6 +162,7 @@ class RelayServer:
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
+        self._desk.close()
         self._thread.join(_START_S)
         self._socket.close()
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from network.history import Outcome, RoundHistory, RunFold
 from network.run import OpenRound, RunParams, Totals
-from protocol.rounds import Phase, aggregator_rank, available_seats, bitmap_of, seats_in
+from protocol.rounds import Phase, aggregator_rank, available_seats, bitmap_of, popcount, seats_in
 from protocol.types import Address, Attempt, Digest, RoundId, Seat
 
 
@@ -125,6 +125,37 @@ def settleable(
                 break
         rounds.append(RoundId(number))
     return tuple(rounds)
+
+
+MAX_SETTLED = 512
+"""Rewards credited in one transaction, beyond those of its first round: about 5M gas."""
+
+
+def settle_batch(
+    now_s: float,
+    params: RunParams,
+    current: OpenRound,
+    totals: Totals,
+    fold: RunFold,
+    *,
+    every: int,
+) -> tuple[RoundId, ...]:
+    """The rounds to finalize in one transaction now: none before there are `every` of them.
+
+    Less will do where the ring would keep the round after the current one from opening.
+    """
+    rounds = settleable(now_s, current, totals, fold)
+    is_full = current.round_id - totals.last_final + 2 > params.ring_size
+    if len(rounds) < every and not is_full:
+        return ()
+    batch: list[RoundId] = []
+    credits_due = 0
+    for number in rounds:
+        credits_due += popcount(fold.rounds[number].included)
+        if batch and credits_due > MAX_SETTLED:
+            break
+        batch.append(number)
+    return tuple(batch)
 
 
 def posted_available(found: RoundHistory) -> int:

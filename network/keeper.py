@@ -6,12 +6,13 @@ to another keeper is no error: look again and go on.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import takewhile
 
 import structlog
 
-from network.due import Kind, Transition, due_transition, turn_opens_at_s
+from network.due import Kind, Transition, due_transition, settle_batch, turn_opens_at_s
 from network.heads import HeadWatcher
 from network.history import RoundHistory, RunFold, RunHistory
 from network.remedies import REMEDIES
@@ -19,7 +20,7 @@ from network.run import OpenRound, RunContract, Totals, attestation_groups
 from network.transactions import Call, Receipt, TransactionSender
 from protocol.cid import Cid
 from protocol.rounds import Phase, header_hash
-from protocol.types import Address, Digest, Seat, Wei
+from protocol.types import Address, Digest, RoundId, Seat, Wei
 
 _log = structlog.get_logger(__name__)
 
@@ -120,7 +121,8 @@ class Keeper:
 
     `delay_s` is how long a transition must have been due before this keeper makes it: 0 for a
     coordinator, some seconds for a trainer who stands by. Without `merge` it proposes nothing;
-    with it, it deposits the bond that a proposal needs.
+    with it, it deposits the bond that a proposal needs. It settles `settle_every` rounds at once,
+    fewer when the ring is full, and at the end of `max_rounds` all that are left.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Keeper:
         delay_s: float = 0.0,
         merge: MergeMaker | None = None,
         max_rounds: int | None = None,
+        settle_every: int = 1,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._run = run
@@ -142,6 +145,7 @@ class Keeper:
         self._delay_s = delay_s
         self._merge = merge
         self._max_rounds = max_rounds
+        self._settle_every = settle_every
         self._clock = clock
         self._due_since: tuple[str, float] | None = None
 
@@ -245,19 +249,33 @@ class Keeper:
         return True
 
     def _open_or_settle(self, due: Transition, view: View) -> bool:
-        settle = settle_calls(self._run, view.fold, due.settle)
-        if due.kind is Kind.OPEN:
+        batch = undisputed(self._run, self._batch(view, self._settle_every))
+        pending = view.current.round_id - view.totals.last_final - len(batch)
+        if due.kind is Kind.OPEN and pending + 2 <= self._run.params.ring_size:
+            calls = settle_calls(self._run, view.fold, batch)
             try:
-                self._send(due, self._together([*settle, self._run.prepare("openRound")]))
+                self._send(due, self._together([*calls, self._run.prepare("openRound")]))
             except WAITS as refusal:
                 _log.info("round_not_opened", run=self._run.address, problem=refusal.message)
             else:
                 return True
-        rest = due.without_open()
-        if rest is None:
+        return self._settle(due, view)
+
+    def _settle(self, due: Transition, view: View) -> bool:
+        """Nothing else is to be done: settle what can be settled, the last rounds all at once."""
+        left = view.current.round_id - view.totals.last_final
+        rounds = undisputed(self._run, self._batch(view, 1))
+        is_end = view.current.round_id >= (self._max_rounds or self._run.params.max_rounds)
+        if not rounds or (is_end and len(due.settle) < min(left, self._settle_every)):
             return False
-        self._send(rest, self._together(settle))
+        rest = replace(due, kind=Kind.FINALIZE, settle=rounds)
+        self._send(rest, self._together(settle_calls(self._run, view.fold, rounds)))
         return True
+
+    def _batch(self, view: View, every: int) -> tuple[RoundId, ...]:
+        return settle_batch(
+            view.now_s, self._run.params, view.current, view.totals, view.fold, every=every
+        )
 
     def _together(self, calls: Sequence[Call]) -> Call:
         return calls[0] if len(calls) == 1 else self._run.multicall(calls)
@@ -280,3 +298,8 @@ def settle_calls(run: RunContract, fold: RunFold, rounds: Sequence[int]) -> list
         run.finalize(round_id=fold.rounds[n].round_id, inputs=fold.rounds[n].input_preimages())
         for n in rounds
     ]
+
+
+def undisputed(run: RunContract, rounds: Sequence[RoundId]) -> tuple[RoundId, ...]:
+    """The rounds up to the first that is under dispute; only the chain knows."""
+    return tuple(takewhile(lambda n: run.round_record(n).open_disputes == 0, rounds))

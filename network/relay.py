@@ -3,10 +3,14 @@
 The relay saves trainers their transactions and is trusted with nothing: commitments and
 attestations are signed, a reveal's salt authorises itself. `POST /v1/commitments`, `/v1/reveals`
 and `/v1/attestations` answer 202 `{"accepted":true}` or an error `{"error","message","remedy"}`.
+`GET /v1/reveals?round=..&attempt=..&wait=SECONDS` answers 200 with the list of the reveals held, at
+the latest after the wait; who reads it checks each against the commitment on chain.
 """
 
 import json
 import re
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
@@ -15,10 +19,14 @@ import httpx
 from network.keys import CompactSignature
 from protocol.errors import InvalidMessage, InvalidRound, RelayRefused, RelayUnavailable
 from protocol.rounds import UpdateHeader
-from protocol.strict_json import Fields, canonical_bytes, load_object
+from protocol.strict_json import Fields, canonical_bytes, load_object, load_objects
 from protocol.types import DIGEST_BYTES, MAX_SEATS, Address, Attempt, Digest, RoundId, Seat
 
 MAX_BODY_BYTES = 64 << 10
+MAX_REVEALS_BYTES = MAX_SEATS << 10
+MAX_WAIT_S = 10.0
+"""How long a relay keeps the question for reveals at most."""
+
 COMMITMENTS = "/v1/commitments"
 REVEALS = "/v1/reveals"
 ATTESTATIONS = "/v1/attestations"
@@ -83,26 +91,32 @@ class RevealMessage:
 
     def to_bytes(self) -> bytes:
         """The body of the request."""
+        return canonical_bytes(self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """The message as a JSON object."""
         header = self.header
-        return canonical_bytes(
-            {
-                **_head(self),
-                "header": {
-                    "class_id": _hex(header.class_id),
-                    "ssq": str(header.ssq),
-                    "trace_root": _hex(header.trace_root),
-                    "update_cid": _hex(header.update_cid),
-                    "update_root": _hex(header.update_root),
-                    "update_size": header.update_size,
-                },
-                "salt": _hex(self.salt),
-            }
-        )
+        return {
+            **_head(self),
+            "header": {
+                "class_id": _hex(header.class_id),
+                "ssq": str(header.ssq),
+                "trace_root": _hex(header.trace_root),
+                "update_cid": _hex(header.update_cid),
+                "update_root": _hex(header.update_root),
+                "update_size": header.update_size,
+            },
+            "salt": _hex(self.salt),
+        }
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
         """Read a stranger's message, or raise InvalidMessage."""
-        fields = _open(body)
+        return cls.read(_open(body))
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Read a parsed object, or raise InvalidMessage."""
         head = _take_head(fields)
         inner = fields.inner("header")
         ssq = inner.text("ssq", high=29)
@@ -159,6 +173,17 @@ class SignedAttestation:
         return message
 
 
+def reveals_to_bytes(messages: Sequence[RevealMessage]) -> bytes:
+    """The relay's list of reveals."""
+    return canonical_bytes([message.as_json() for message in messages])
+
+
+def parse_reveals(body: bytes) -> tuple[RevealMessage, ...]:
+    """Read a relay's list of reveals, or raise InvalidMessage; whether they are true is open."""
+    items = load_objects(body, max_bytes=MAX_REVEALS_BYTES, max_items=MAX_SEATS, refuse=_refuse)
+    return tuple(RevealMessage.read(item) for item in items)
+
+
 RelayMessage = SignedCommitment | RevealMessage | SignedAttestation
 
 
@@ -176,6 +201,7 @@ class RelayClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._url = url.rstrip("/")
+        self._timeout_s = timeout_s
         self._http = httpx.Client(
             timeout=timeout_s, transport=transport, trust_env=False, follow_redirects=False
         )
@@ -202,6 +228,23 @@ class RelayClient:
         """As `send_commitment`, for an attestation."""
         self._post(ATTESTATIONS, message.to_bytes())
 
+    def fetch_reveals(
+        self, round_id: RoundId, attempt: Attempt, wait_s: float
+    ) -> tuple[RevealMessage, ...]:
+        """The reveals that the relay holds; it may wait so long until it has all. None is checked.
+
+        Every failure, a malformed answer among them, is RelayUnavailable.
+        """
+        wait_s = min(max(wait_s, 0.0), MAX_WAIT_S)
+        path = f"{REVEALS}?round={round_id}&attempt={attempt}&wait={wait_s:.1f}"
+        status, body = self._read("GET", path, b"", MAX_REVEALS_BYTES, self._timeout_s + wait_s)
+        if status != httpx.codes.OK:
+            self._unavailable(f"HTTP status {status}")
+        try:
+            return parse_reveals(body)
+        except InvalidMessage:
+            self._unavailable("the answer is no list of reveals")
+
     def health(self) -> dict[str, Any]:
         """What the relay says of itself: {"status": "ok", ...}."""
         status, answer = self._exchange("GET", HEALTH, b"")
@@ -223,23 +266,38 @@ class RelayClient:
         )
 
     def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        status, read = self._read(method, path, body, MAX_BODY_BYTES, self._timeout_s)
         try:
-            with self._http.stream(
-                method, self._url + path, content=body, headers={"Content-Type": "application/json"}
-            ) as response:
-                read = bytearray()
-                for piece in response.iter_bytes():
-                    read += piece
-                    if len(read) > MAX_BODY_BYTES:
-                        self._unavailable("the answer is too long")
-                answer = json.loads(read)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            self._unavailable(type(error).__name__)
+            answer = json.loads(read)
         except (ValueError, RecursionError):
             self._unavailable("the answer is no JSON")
         if not isinstance(answer, dict):
             self._unavailable("the answer is no JSON object")
-        return response.status_code, answer
+        return status, answer
+
+    def _read(
+        self, method: str, path: str, body: bytes, max_bytes: int, timeout_s: float
+    ) -> tuple[int, bytes]:
+        """The status and body of an answer that is no longer than `max_bytes`."""
+        give_up_at = time.monotonic() + 2 * timeout_s
+        try:
+            with self._http.stream(
+                method,
+                self._url + path,
+                content=body,
+                headers={"Content-Type": "application/json"},
+                timeout=timeout_s,
+            ) as response:
+                read = bytearray()
+                for piece in response.iter_bytes():
+                    read += piece
+                    if len(read) > max_bytes:
+                        self._unavailable("the answer is too long")
+                    if time.monotonic() > give_up_at:
+                        self._unavailable("the answer is too slow")
+                return response.status_code, bytes(read)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError) as error:
+            self._unavailable(type(error).__name__)
 
     def _unavailable(self, reason: str) -> NoReturn:
         raise RelayUnavailable(url=self._url, reason=reason) from None

@@ -28,13 +28,24 @@ def load_object(data: bytes, *, max_bytes: int, refuse: Refusal) -> dict[str, An
     Refused: too many bytes, bytes that are not UTF-8, nesting beyond MAX_DEPTH, duplicate keys,
     NaN and infinities, long numbers, and any spelling but the canonical one.
     """
+    value = _load(data, max_bytes=max_bytes, refuse=refuse)
+    if not isinstance(value, dict):
+        raise refuse("", "not an object")
+    return value
+
+
+def load_objects(data: bytes, *, max_bytes: int, max_items: int, refuse: Refusal) -> list["Fields"]:
+    """Parse one canonical JSON list of at most `max_items` objects; strict as `load_object`."""
+    value = _load(data, max_bytes=max_bytes, refuse=refuse)
+    return Fields({"": value}, path="", refuse=refuse).items("", low=0, high=max_items)
+
+
+def _load(data: bytes, *, max_bytes: int, refuse: Refusal) -> Any:
     if len(data) > max_bytes:
         raise refuse("", f"{len(data)} bytes, at most {max_bytes} are read")
 
     try:
         value = json.loads(data.decode(), **_hooks(refuse))
-        if not isinstance(value, dict):
-            raise refuse("", "not an object")
         if _depth(value) > MAX_DEPTH:
             raise refuse("", f"nested deeper than {MAX_DEPTH}")
         canonical = canonical_bytes(value) == data

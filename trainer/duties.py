@@ -1,5 +1,7 @@
 """What a seated trainer owes an open round: a commitment, its reveal and an attestation.
 
+In the good case the headers come by the relay and the attestation is sent before they are on chain.
+
 Docs/protocol.md section 4. Every method may be called at any time and any number of times, also
 after a crash: it looks at the chain and the journal, and does what is still missing.
 """
@@ -12,13 +14,14 @@ from hashlib import sha256
 
 import structlog
 
-from network.history import Outcome, RoundHistory
+from network.history import Outcome, Revealed, RoundHistory
 from network.keeper import View
 from network.run import RunParams
 from protocol.errors import CommonweightError, StoreError, WrongParentRoot
 from protocol.layout import Layout
 from protocol.rounds import Phase, bitmap_of, commitment_hash
 from protocol.types import MAX_SEATS, Address, Digest, Seat
+from trainer.exchange import RevealExchange
 from trainer.journal import Entry, Key, RoundJournal, Stage
 from trainer.models import Models
 from trainer.report import Report
@@ -62,6 +65,7 @@ class Duties:
         updates: OwnUpdates,
         verifier: UpdateVerifier,
         submitter: Submitter,
+        exchange: RevealExchange | None,
         report: Report,
         wake: Callable[[], None],
         hook: Hook = lambda _: None,
@@ -75,6 +79,7 @@ class Duties:
         self._updates = updates
         self._verifier = verifier
         self._submitter = submitter
+        self._exchange = exchange
         self._report = report
         self._wake = wake
         self._hook = hook
@@ -87,6 +92,8 @@ class Duties:
         """Begin nothing more; a training that runs is left to end by itself."""
         self._worker.shutdown(wait=False, cancel_futures=True)
         self._verifier.close()
+        if self._exchange is not None:
+            self._exchange.close()
 
     def fulfil(self, view: View, found: RoundHistory, seat: Seat) -> None:
         """Do what the seat owes the round now; raises what the parts raise."""
@@ -95,8 +102,8 @@ class Duties:
         if phase is Phase.COMMIT:
             self._commit(view, found, key, seat)
         elif phase is Phase.REVEAL:
-            self._look_at_updates(view, found)
             self._reveal(view, found, key, seat)
+            self._attest_early(view, found, key, seat)
         elif phase is Phase.AUDIT:
             self._attest(view, found, key, seat)
 
@@ -249,7 +256,10 @@ class Duties:
         except StoreError as error:
             # Unavailable costs this round's pay, not revealing costs a fee.
             _log.error("update_not_published", problem=error.message, remedy=error.remedy)
-        how = self._submitter.reveal(entry, self.window(view))
+        relayed: set[Seat] = set()
+        if self._exchange is not None:
+            relayed = self._exchange.look(key, found, view.fold.trainers)
+        how = self._submitter.reveal(entry, self.window(view), is_held=seat in relayed)
         if how is not None:
             self._report("reveal_sent", round=key.round_id, attempt=key.attempt, by=how)
 
@@ -258,15 +268,34 @@ class Duties:
             self._journal.advance(entry, Stage.REVEALED)
             self._report("revealed", round=entry.key.round_id, attempt=entry.key.attempt)
 
+    def _attest_early(self, view: View, found: RoundHistory, key: Key, seat: Seat) -> None:
+        """Check what is known; attest as soon as every committed seat's update was checked."""
+        if self._exchange is None:
+            self._look_at_updates(view, found, found.reveals)
+            return
+        self._exchange.look(key, found, view.fold.trainers)
+        known = self._exchange.known(found)
+        verdicts = self._look_at_updates(view, found, known)
+        if known.keys() != found.commitments.keys() or not known:
+            return
+        if any(verdict in (None, Verdict.MISSING) for verdict in verdicts.values()):
+            return
+        good = [one for one, verdict in verdicts.items() if verdict is Verdict.GOOD]
+        available = self._journal.attest(key, bitmap_of(good))
+        if self._submitter.attest_early(key, seat, available):
+            self._note_attested(key, available, set(known), "relay")
+
     # -- audit --------------------------------------------------------------------------------
 
-    def _look_at_updates(self, view: View, found: RoundHistory) -> dict[Seat, Verdict | None]:
+    def _look_at_updates(
+        self, view: View, found: RoundHistory, known: dict[Seat, Revealed]
+    ) -> dict[Seat, Verdict | None]:
         return {
             seat: self._verifier.look(
                 revealed,
                 chunks=len(self._layout.segment_chunks(view.fold.segment_at(found, seat))),
             )
-            for seat, revealed in sorted(found.reveals.items())
+            for seat, revealed in sorted(known.items())
         }
 
     def _attest(self, view: View, found: RoundHistory, key: Key, seat: Seat) -> None:
@@ -276,7 +305,7 @@ class Duties:
             self._note_revealed(entry)
         available = self._journal.attested(key)
         if available is None:
-            verdicts = self._look_at_updates(view, found)
+            verdicts = self._look_at_updates(view, found, found.reveals)
             if self._is_worth_waiting(view, verdicts):
                 return
             good = [one for one, verdict in verdicts.items() if verdict is Verdict.GOOD]
@@ -286,6 +315,10 @@ class Duties:
         how = self._submitter.attest(key, seat, available, self.window(view))
         if how is None:
             return
+        self._note_attested(key, available, set(found.reveals), how)
+
+    def _note_attested(self, key: Key, available: int, known: set[Seat], how: str) -> None:
+        entry = self._journal.find(key)
         if entry is not None:
             self._journal.advance(entry, Stage.ATTESTED)
         self._report(
@@ -294,7 +327,7 @@ class Duties:
             attempt=key.attempt,
             by=how,
             available=[one for one in range(MAX_SEATS) if available >> one & 1],
-            refused=[one for one in sorted(found.reveals) if not available >> one & 1],
+            refused=[one for one in sorted(known) if not available >> one & 1],
         )
 
     def _is_worth_waiting(self, view: View, verdicts: dict[Seat, Verdict | None]) -> bool:

@@ -25,6 +25,7 @@ from protocol.types import Address, Digest, Seat
 from trainer.duties import Duties
 from trainer.models import Models
 from trainer.report import Report
+from trainer.submitting import RESEND_S
 from trainer.verifying import RETRY_S
 
 _log = structlog.get_logger(__name__)
@@ -226,11 +227,13 @@ class Node:
         """Seconds until something may be due without a new block."""
         if self._troubled:
             return _AFTER_PROBLEM_S
-        if view.current.phase is Phase.AUDIT:
-            return RETRY_S  # a missing update may have come
+        if view.current.phase in (Phase.REVEAL, Phase.AUDIT):
+            return RETRY_S  # a missing header or update may have come
         moments = [float(view.current.deadline_s) + 1.0]
         if self._duties is not None:
             moments.append(self._duties.window(view).fallback_s)
+            if view.current.phase is Phase.COMMIT:
+                moments.append(view.now_s + RESEND_S)
         if self._backup:
             moments += self._keeper.wake_at_s(view)
         ahead = [moment - view.now_s for moment in moments if moment > view.now_s]

@@ -37,6 +37,7 @@ from protocol.errors import InvalidSetting, NotARun
 from protocol.types import Address
 from trainer.account import TrainerAccount
 from trainer.duties import Duties, Hook, Identity
+from trainer.exchange import WAIT_S, RevealExchange
 from trainer.journal import RoundJournal, exclusive
 from trainer.models import ModelCache, Models
 from trainer.node import Node, make_keeper
@@ -197,9 +198,16 @@ class Session:
                 rounds=options.rounds,
                 backup=options.backup,
             )
-            relay = None
+            relay, exchange = None, None
             if options.relay is not None:
                 relay = stack.enter_context(RelayClient(options.relay))
+                exchange = RevealExchange(
+                    relay,
+                    chain_id=self.settings.chain_id,
+                    norm_bound=run.params.norm_bound,
+                    done=node.wake,
+                    wait_s=min(WAIT_S, run.params.reveal_s / 8),
+                )
             duties = Duties(
                 identity=Identity(
                     chain_id=self.settings.chain_id,
@@ -226,6 +234,7 @@ class Session:
                     relay=relay,
                     clock=keeper.now_s,
                 ),
+                exchange=exchange,
                 report=report,
                 wake=node.wake,
                 hook=hook,

@@ -1,8 +1,9 @@
 """Getting a commitment, a reveal or an attestation on chain: by the relay, else on one's own.
 
 A relay is trusted with nothing. Where there is none, where it fails or refuses, or where the chain
-shows nothing at three quarters of the phase, the node sends its own transaction. Every transaction
-has a key, so none is sent twice; docs/protocol.md section 4.
+shows nothing at three quarters of the phase, the node sends its own transaction. Until then it
+repeats itself to the relay, which may have been restarted. Every transaction has a key, so none is
+sent twice; docs/protocol.md section 4.
 """
 
 import time
@@ -26,6 +27,12 @@ _log = structlog.get_logger(__name__)
 FALLBACK_SHARE = 0.75
 """The share of a phase after which a node no longer waits for the relay."""
 
+UNHELD_SHARE = 0.5
+"""The same, for a reveal that the relay does not show to others."""
+
+RESEND_S = 5.0
+"""How long the chain may show nothing before the relay is told again."""
+
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 60.0
 """How long a node waits after the contract refused a transaction, doubling each time."""
@@ -45,7 +52,11 @@ class Window:
     @property
     def fallback_s(self) -> float:
         """When a node's own transaction is due."""
-        return self.started_s + FALLBACK_SHARE * (self.deadline_s - self.started_s)
+        return self.share_s(FALLBACK_SHARE)
+
+    def share_s(self, share: float) -> float:
+        """When such a share of the phase is over."""
+        return self.started_s + share * (self.deadline_s - self.started_s)
 
 
 class Submitter:
@@ -73,6 +84,7 @@ class Submitter:
         self._clock = clock
         self._handed: set[tuple[str, Key]] = set()
         self._failed: set[tuple[str, Key]] = set()
+        self._again_s: dict[tuple[str, Key], float] = {}
         self._refused: dict[str, tuple[int, float]] = {}
 
     def commit(self, entry: Entry, window: Window) -> str | None:
@@ -110,8 +122,8 @@ class Submitter:
         )
         return self._by_chain("commit", key, call, window, lambda: self._progress(entry) >= 1)
 
-    def reveal(self, entry: Entry, window: Window) -> str | None:
-        """Open a commitment that is on chain."""
+    def reveal(self, entry: Entry, window: Window, *, is_held: bool = True) -> str | None:
+        """Open a commitment that is on chain; `is_held` says that the relay shows the reveal."""
         key = entry.key
         message = RevealMessage(
             run=key.run,
@@ -123,34 +135,30 @@ class Submitter:
         )
         if self._by_relay("reveal", key, lambda relay: relay.send_reveal(message)):
             return "relay"
-        if self._relay_has("reveal", key, window):
+        share = FALLBACK_SHARE if is_held else UNHELD_SHARE
+        if self._relay_has("reveal", key, window, share):
             return None
         call = self._run.reveal_batch(
             attempt=key.attempt, reveals=[(entry.seat, entry.header, entry.salt)]
         )
         return self._by_chain("reveal", key, call, window, lambda: self._progress(entry) >= 2)  # noqa: PLR2004 - Progress.Revealed
 
+    def attest_early(self, key: Key, seat: Seat, available: int) -> bool:
+        """Tell the relay alone, before the reveals are on chain; True if it took it just now."""
+        return self._by_relay(
+            "attest",
+            key,
+            lambda relay: relay.send_attestation(self._attestation(key, seat, available)),
+            is_early=True,
+        )
+
     def attest(self, key: Key, seat: Seat, available: int, window: Window) -> str | None:
         """Say which updates are available."""
-
-        def message() -> SignedAttestation:
-            data = attestation_typed_data(
-                chain_id=self._chain_id,
-                run=key.run,
-                round_id=key.round_id,
-                attempt=key.attempt,
-                available=available,
-            )
-            return SignedAttestation(
-                run=key.run,
-                round_id=key.round_id,
-                attempt=key.attempt,
-                seat=seat,
-                available=available,
-                signature=self._signer.sign_typed_data(data),
-            )
-
-        if self._by_relay("attest", key, lambda relay: relay.send_attestation(message())):
+        if self._by_relay(
+            "attest",
+            key,
+            lambda relay: relay.send_attestation(self._attestation(key, seat, available)),
+        ):
             return "relay"
         if self._relay_has("attest", key, window):
             return None
@@ -169,23 +177,51 @@ class Submitter:
 
         return self._by_chain("dissent", key, call, window, done)
 
-    def _by_relay(self, what: str, key: Key, send: Callable[[RelayClient], None]) -> bool:
-        """Hand a message to the relay once; True if it took it just now."""
+    def _attestation(self, key: Key, seat: Seat, available: int) -> SignedAttestation:
+        data = attestation_typed_data(
+            chain_id=self._chain_id,
+            run=key.run,
+            round_id=key.round_id,
+            attempt=key.attempt,
+            available=available,
+        )
+        return SignedAttestation(
+            run=key.run,
+            round_id=key.round_id,
+            attempt=key.attempt,
+            seat=seat,
+            available=available,
+            signature=self._signer.sign_typed_data(data),
+        )
+
+    def _by_relay(
+        self, what: str, key: Key, send: Callable[[RelayClient], None], *, is_early: bool = False
+    ) -> bool:
+        """Hand a message to the relay, and again every RESEND_S; True if it is news to it.
+
+        A relay that fails is not asked again, unless the chain can not take the message yet.
+        """
         name = (what, key)
-        if self._relay is None or name in self._handed or name in self._failed:
+        now_s = self._clock()
+        if self._relay is None or name in self._failed or now_s < self._again_s.get(name, now_s):
             return False
+        self._again_s[name] = now_s + RESEND_S
         try:
             send(self._relay)
         except (RelayUnavailable, RelayRefused) as error:
-            self._failed.add(name)
+            if not is_early and name not in self._handed:
+                self._failed.add(name)
             _log.warning("relay_failed", what=what, round=key.round_id, problem=error.message)
             return False
+        is_first = name not in self._handed
         self._handed.add(name)
-        return True
+        return is_first
 
-    def _relay_has(self, what: str, key: Key, window: Window) -> bool:
+    def _relay_has(
+        self, what: str, key: Key, window: Window, share: float = FALLBACK_SHARE
+    ) -> bool:
         """Whether the relay's time to act still runs."""
-        return (what, key) in self._handed and self._clock() < window.fallback_s
+        return (what, key) in self._handed and self._clock() < window.share_s(share)
 
     def _by_chain(
         self,

@@ -21,7 +21,10 @@ from protocol.rounds import Phase, UpdateHeader, bitmap_of, commitment_hash, sea
 
 
 class FakeTrainer(threading.Thread):
-    """Follows one run over a relay until it is stopped; without `attests` it says no word of it."""
+    """Follows one run over a relay until it is stopped; without `attests` it says no word of it.
+
+    Without `exchanges` it looks at no header before it is on chain.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class FakeTrainer(threading.Thread):
         *,
         chain_id: int = 31337,
         attests: bool = True,
+        exchanges: bool = True,
     ) -> None:
         super().__init__(daemon=True)
         self.rpc = Rpc([rpc_url], chain_id=chain_id)
@@ -43,9 +47,9 @@ class FakeTrainer(threading.Thread):
         self.heads = HeadWatcher(self.rpc, websocket_urls=[websocket_url], poll_s=0.2)
         self.signer, self.store, self.layout = signer, store, layout
         self.relay_url = relay_url
-        self.attests = attests
+        self.attests, self.exchanges = attests, exchanges
         self.stopping = threading.Event()
-        self.sent: set[tuple[int, Phase, int]] = set()
+        self.sent: set[tuple[int, Phase | str, int]] = set()
         self.refusals: list[str] = []
         self.generation = 0
 
@@ -77,9 +81,9 @@ class FakeTrainer(threading.Thread):
         seat = self.run_contract.seat_of(self.signer.address)
         if found is None or seat is None or seat not in seats_in(found.roster):
             return
-        mark = (found.attempt, current.phase, self.generation)
-        if mark in self.sent or found.attempt != current.attempt:
+        if found.attempt != current.attempt:
             return
+        mark = (found.attempt, current.phase, self.generation)
         head = {
             "run": self.run_contract.address,
             "round_id": found.round_id,
@@ -93,6 +97,10 @@ class FakeTrainer(threading.Thread):
             "attempt": found.attempt,
         }
         with RelayClient(self.relay_url, timeout_s=5) as relay:
+            if current.phase is Phase.REVEAL and mark in self.sent:
+                self._attest_early(relay, found, fold, head, domain)
+            if mark in self.sent:
+                return
             if current.phase is Phase.COMMIT:
                 header = self.make_update(found, fold, seat)
                 commitment = commitment_hash(
@@ -115,20 +123,31 @@ class FakeTrainer(threading.Thread):
             elif current.phase is Phase.AUDIT and self.attests:
                 if len(found.reveals) != current.reveals:
                     return
-                available = bitmap_of(self.good(found, fold))
-                data = attestation_typed_data(available=available, **domain)
-                relay.send_attestation(
-                    SignedAttestation(
-                        **head, available=available, signature=self.signer.sign_typed_data(data)
-                    )
-                )
+                self._attest(relay, self.good(found, fold, headers_of(found)), head, domain)
             self.sent.add(mark)
 
-    def good(self, found, fold):
-        for seat, revealed in found.reveals.items():
+    def _attest_early(self, relay, found, fold, head, domain):
+        """Attest what the relay shows, once that is everything."""
+        mark = (found.attempt, "early", self.generation)
+        if not (self.attests and self.exchanges) or mark in self.sent:
+            return
+        held = relay.fetch_reveals(found.round_id, found.attempt, 0.3)
+        headers = {message.seat: message.header for message in held} | headers_of(found)
+        if headers.keys() == found.commitments.keys():
+            self._attest(relay, self.good(found, fold, headers), head, domain)
+            self.sent.add(mark)
+
+    def _attest(self, relay, good, head, domain):
+        available = bitmap_of(good)
+        data = attestation_typed_data(available=available, **domain)
+        signature = self.signer.sign_typed_data(data)
+        relay.send_attestation(SignedAttestation(**head, available=available, signature=signature))
+
+    def good(self, found, fold, headers):
+        for seat, header in headers.items():
             chunks = len(self.layout.segment_chunks(fold.segment_at(found, seat)))
             try:
-                check_update(self.store, revealed.header, chunks=chunks)
+                check_update(self.store, header, chunks=chunks)
             except CommonweightError:
                 continue
             yield seat
@@ -154,3 +173,7 @@ class FakeTrainer(threading.Thread):
             update_cid=cid.digest,
             update_size=cid.size,
         )
+
+
+def headers_of(found) -> dict[int, UpdateHeader]:
+    return {seat: revealed.header for seat, revealed in found.reveals.items()}

@@ -63,7 +63,7 @@ class World:
         signer = signer_of(self.anvil.private_keys[place])
         return open_sender(settings, self.rpc, signer, heads), heads
 
-    def create(self, times=TIMES, **overrides):
+    def create(self, times=TIMES, ring_size=4, **overrides):
         _, manifest = publish_dataset(self.store, self.task, shards=4)
         plan = RunPlan(
             name="test",
@@ -72,7 +72,7 @@ class World:
             training=Training(epochs=1, batch_size=32, lr=0.1),
             merge=MergeParams(lr=256, mu=128, momentum=True),
             rounds=10,
-            ring_size=4,
+            ring_size=ring_size,
             times=times,
             money=Money(),
             beacon=self.stage.beacon.address,
@@ -185,26 +185,66 @@ def world(tmp_path):
         made.evm.close()
 
 
-def test_a_run_goes_on_in_three_transactions_a_round(world):
-    world.create()
+def steps_of(fold, number):
+    """The transactions that moved a round, in order, with the events of each."""
+    steps = {}
+    for event in fold.rounds[number].events:
+        steps.setdefault(event.transaction_hash, []).append(event.name)
+    return list(steps.values())
+
+
+def test_a_run_goes_on_in_two_transactions_a_round(world):
+    world.create(ring_size=8)
     told = []
-    with world.coordinator(rounds=4, wait_final=True, register=True, on_round=told.append) as (
-        driver,
-        relay,
-    ):
+    with world.coordinator(
+        rounds=6, wait_final=True, register=True, settle_every=4, on_round=told.append
+    ) as (driver, relay):
         trainers = [world.trainer(2 + i, relay.url) for i in range(TRAINERS)]
         started = time.monotonic()
         driver.drive()
         took_s = time.monotonic() - started
     fold = world.fold()
-    assert [found.outcome for found in fold.rounds.values()] == [Outcome.FINAL] * 4
+    assert [found.outcome for found in fold.rounds.values()] == [Outcome.FINAL] * 6
     assert all(len(found.reveals) == TRAINERS for found in fold.rounds.values())
+    assert all(
+        found.included == found.roster for found in fold.rounds.values() if found.round_id > 1
+    )
     world.check_models()
     assert not [text for one in trainers for text in one.refusals]
     assert took_s < 60
-    # bond, registration, opening, three a round, and the last settlement; bonds are topped up.
-    assert world.transactions_of(1) <= 3 + 3 * 4 + 1 + 4
-    assert {found.round_id for found in told} == {1, 2, 3, 4}
+    for number in range(2, 7):
+        opening, commits, closing, settling = steps_of(fold, number)
+        assert opening[0] == "RoundOpened"
+        assert commits == ["Committed"] * TRAINERS + ["PhaseStarted"]
+        assert closing[:4] == [*["Revealed"] * TRAINERS, "UpdatesFrozen"]
+        assert "MergeProposed" in closing
+        assert settling[-1] == "RoundFinalized"
+    # Settled four at least at a time: in one transaction with a closing, and once at the end.
+    settled = {
+        event.transaction_hash
+        for found in fold.rounds.values()
+        for event in found.events
+        if event.name == "RoundFinalized"
+    }
+    assert len(settled) == 2
+    # bond, registration, opening, two a round, and the last settlement; bonds are topped up.
+    assert world.transactions_of(1) <= 3 + 2 * 6 + 1 + 6
+    assert {found.round_id for found in told} == set(range(1, 7))
+
+
+def test_trainers_who_wait_for_the_chain_are_served_by_the_long_way(world):
+    """Nobody looks at headers before they are on chain: reveals at half time, then the audit."""
+    world.create(times=SLOW)
+    with world.coordinator(rounds=2) as (driver, relay):
+        for i in range(TRAINERS):
+            world.trainer(2 + i, relay.url, exchanges=False)
+        driver.drive()
+    fold = world.fold()
+    assert all(found.proposal is not None for found in fold.rounds.values())
+    assert all(found.included == found.roster for found in fold.rounds.values())
+    names = [event.name for event in fold.rounds[2].events]
+    assert names.count("PhaseStarted") == 3
+    world.check_models()
 
 
 def test_a_coordinator_without_attestations_freezes_after_the_deadline(world):

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from coordinator.inbox import MAX_REPEATS, Inbox, OpenWindow
 from coordinator.relay_server import RelayServer, make_app
+from coordinator.reveal_desk import RevealDesk
 from network.history import RoundHistory
 from network.keys import TEST_KEY_VARIABLE, unlock_test_key
 from network.relay import (
@@ -183,6 +184,87 @@ def test_a_seat_may_repeat_itself_freely_and_change_its_mind_a_few_times():
     refused("TooManyMessages", box.accept_attestation, attestation(available=99))
     assert box.attestations()[0].available == MAX_REPEATS - 2
     assert len(box.attestations()) == 1
+
+
+def test_an_attestation_in_the_reveal_phase_speaks_of_reveals_that_are_here():
+    box = inbox(Phase.REVEAL)
+    box.accept_reveal(reveal(0))
+    refused("NotRevealed", box.accept_attestation, attestation(5, available=0b101))
+    refused("BadSignature", box.accept_attestation, attestation(5, available=0b1, by=0))
+    box.accept_attestation(attestation(5, available=0b1))
+    box.accept_reveal(reveal(2))
+    box.accept_attestation(attestation(0, available=0b101))
+    box.watch(window(Phase.AUDIT))
+    assert list(box.attestations()) == [0, 5]
+
+
+def test_reveals_on_chain_count_as_here():
+    box = inbox(Phase.REVEAL)
+    seen = window(Phase.REVEAL)
+    seen.found.reveals[2] = None
+    box.watch(seen)
+    box.accept_attestation(attestation(5, available=0b100))
+    assert not box.has_all_reveals(3, 4)
+    box.accept_reveal(reveal(0))
+    assert box.has_all_reveals(3, 4)
+    assert not box.has_all_reveals(3, 5)
+
+
+def test_a_question_for_reveals_waits_until_all_are_in():
+    box = inbox(Phase.REVEAL)
+    with RelayServer(box) as server, RelayClient(server.url) as relay:
+        relay.send_reveal(reveal(0))
+        assert relay.fetch_reveals(3, 4, 0.0) == (reveal(0),)
+        assert relay.fetch_reveals(3, 5, 0.0) == ()
+        later = threading.Timer(0.2, lambda: box.accept_reveal(reveal(2)))
+        later.start()
+        started = time.monotonic()
+        assert relay.fetch_reveals(3, 4, 10.0) == (reveal(0), reveal(2))
+        assert time.monotonic() - started < 5
+        later.join()
+
+
+def test_a_question_for_reveals_ends_with_its_wait_or_with_the_server():
+    box = inbox(Phase.REVEAL)
+    answers = []
+    with RelayServer(box) as server, RelayClient(server.url) as relay:
+        assert relay.fetch_reveals(3, 4, 0.1) == ()
+        asking = threading.Thread(target=lambda: answers.append(relay.fetch_reveals(3, 4, 10.0)))
+        asking.start()
+        time.sleep(0.3)
+        ended = time.monotonic()
+        server.__exit__()
+        asking.join(5)
+    assert answers == [()]
+    assert time.monotonic() - ended < 5
+
+
+def test_only_so_many_questions_wait():
+    box = inbox(Phase.REVEAL)
+    app = TestClient(make_app(box, desk=RevealDesk(box, max_waiting=0)))
+    started = time.monotonic()
+    assert app.get("/v1/reveals?round=3&attempt=4&wait=10").json() == []
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?round=3&attempt=4",
+        "?round=3&attempt=4&wait=11",
+        "?round=3&attempt=4&wait=-1",
+        "?round=3&attempt=4&wait=nan",
+        "?round=3&attempt=x&wait=1",
+        "?round=3&attempt=99999999999&wait=1",
+        "?round=3&round=3&attempt=4&wait=1",
+        "?round=3&attempt=4&wait=1&more=1",
+    ],
+)
+def test_another_question_is_malformed(query):
+    answer = TestClient(make_app(inbox(Phase.REVEAL))).get(f"/v1/reveals{query}")
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"error", "message", "remedy"}
 
 
 def test_what_the_chain_does_not_take_is_forgotten():

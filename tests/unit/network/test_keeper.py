@@ -7,9 +7,11 @@ import pytest
 
 from network.abi import Event
 from network.due import (
+    MAX_SETTLED,
     Kind,
     can_freeze_early,
     due_transition,
+    settle_batch,
     settleable,
     turn_opens_at_s,
 )
@@ -175,6 +177,33 @@ def test_the_open_round_is_not_settled():
     assert settleable(NOW, current(Phase.COMMIT, round_id=2), TOTALS, fold(*rounds)) == (1,)
 
 
+def batch(*rounds, every, round_id, ring_size=8, totals=TOTALS):
+    return settle_batch(
+        NOW,
+        replace(PARAMS, ring_size=ring_size),
+        current(Phase.REVEAL, round_id=round_id),
+        totals,
+        fold(*rounds),
+        every=every,
+    )
+
+
+def test_rounds_are_settled_together_unless_the_ring_is_full():
+    rounds = [history(n, final_at=1) for n in (1, 2, 3)]
+    assert batch(*rounds, every=4, round_id=4) == ()
+    assert batch(*rounds, every=3, round_id=4) == (1, 2, 3)
+    assert batch(*rounds, every=4, round_id=4, ring_size=6) == ()
+    assert batch(*rounds, every=4, round_id=4, ring_size=5) == (1, 2, 3)
+
+
+def test_a_batch_of_settlements_fits_one_transaction():
+    rounds = [history(n, final_at=1) for n in (1, 2, 3)]
+    for found in rounds:
+        found.included = (1 << 200) - 1
+    assert batch(*rounds, every=3, round_id=4) == (1, 2)
+    assert MAX_SETTLED < 600
+
+
 @pytest.mark.parametrize("stop", ["halted", "closed"])
 def test_a_stopped_or_complete_run_is_only_settled(stop):
     totals = replace(TOTALS, **{stop: True})
@@ -228,6 +257,7 @@ class Chain:
     def __init__(self, state, folded, refuse=None):
         self.state, self.fold, self.refuse = state, folded, refuse or {}
         self.sent = []
+        self.disputed = ()
         self.head = None
 
     def current(self):
@@ -244,6 +274,9 @@ class Chain:
 
     def account(self, _address):
         return SimpleNamespace(free_wei=0)
+
+    def round_record(self, number):
+        return SimpleNamespace(open_disputes=int(number in self.disputed))
 
     def prepare(self, name, *_args, value_wei=0):
         return Call(recipient=ME, data=name.encode(), value_wei=value_wei)
@@ -299,6 +332,30 @@ def test_rounds_are_settled_though_no_round_can_be_opened():
     refuse = {"finalize1+openRound": "TooFewTrainers"}
     chain = Chain(current(Phase.IDLE), fold(history(1, final_at=1)), refuse)
     chain.keeper().step()
+    assert chain.names == ["finalize1"]
+
+
+def test_a_keeper_opens_without_settling_until_enough_rounds_wait():
+    chain = Chain(current(Phase.IDLE), fold(history(1, final_at=1)))
+    chain.keeper(settle_every=2).step()
+    assert chain.names == ["openRound"]
+
+
+def test_at_the_end_the_last_rounds_are_settled_together():
+    state = current(Phase.IDLE, round_id=2)
+    early = Chain(state, fold(history(1, final_at=1), history(2, final_at=NOW + 1)))
+    early.keeper(max_rounds=2, settle_every=4).step()
+    assert early.names == []
+    late = Chain(state, fold(history(1, final_at=1), history(2, final_at=1)))
+    late.keeper(max_rounds=2, settle_every=4).step()
+    assert late.names == ["finalize1+finalize2"]
+
+
+def test_a_disputed_round_holds_up_only_those_behind_it():
+    state = current(Phase.IDLE, round_id=3)
+    chain = Chain(state, fold(*(history(n, final_at=1) for n in (1, 2, 3))))
+    chain.disputed = (2,)
+    chain.keeper(max_rounds=3).step()
     assert chain.names == ["finalize1"]
 
 

@@ -9,10 +9,13 @@ import pytest
 from network.keys import CompactSignature
 from network.relay import (
     MAX_BODY_BYTES,
+    MAX_REVEALS_BYTES,
     RelayClient,
     RevealMessage,
     SignedAttestation,
     SignedCommitment,
+    parse_reveals,
+    reveals_to_bytes,
 )
 from protocol.errors import InvalidMessage, RelayRefused, RelayUnavailable
 from protocol.rounds import UpdateHeader
@@ -102,6 +105,43 @@ def test_each_message_goes_to_its_own_end_point():
         ("POST", "/v1/reveals", REVEAL.to_bytes()),
         ("POST", "/v1/attestations", ATTESTATION.to_bytes()),
     ]
+
+
+def test_reveals_are_fetched_as_a_list():
+    asked = []
+
+    def answer(request):
+        asked.append((request.method, str(request.url)))
+        return httpx.Response(200, content=reveals_to_bytes([REVEAL]))
+
+    with client(answer) as relay:
+        assert relay.fetch_reveals(3, 4, 99.0) == (REVEAL,)
+    assert asked == [("GET", "http://relay.test/v1/reveals?round=3&attempt=4&wait=10.0")]
+
+
+def test_a_list_of_the_largest_roster_fits():
+    every = [replace(REVEAL, seat=seat) for seat in range(256)]
+    assert len(reveals_to_bytes(every)) < MAX_REVEALS_BYTES
+    assert parse_reveals(reveals_to_bytes(every)) == tuple(every)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(404, content=b"[]"),
+        httpx.Response(200, content=b"{}"),
+        httpx.Response(200, content=b"[1]"),
+        httpx.Response(200, content=b"[ ]"),
+        httpx.Response(200, content=b"[" * 5000),
+        httpx.Response(200, content=reveals_to_bytes([REVEAL] * 257)),
+        httpx.Response(200, content=b"[" + COMMITMENT.to_bytes() + b"]"),
+        httpx.Response(200, content=b"x" * (MAX_REVEALS_BYTES + 1)),
+    ],
+    ids=["status", "object", "number", "spaces", "deep", "many", "other", "long"],
+)
+def test_an_answer_that_is_no_list_of_reveals_is_an_unavailable_relay(response):
+    with client(lambda _: response) as relay, pytest.raises(RelayUnavailable):
+        relay.fetch_reveals(3, 4, 0.0)
 
 
 def test_a_refusal_keeps_the_relays_words_and_none_of_its_control_characters():

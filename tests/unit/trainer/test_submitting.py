@@ -7,7 +7,7 @@ from unit.trainer.makers import entry
 
 from network.remedies import REMEDIES
 from protocol.errors import RelayRefused, RelayUnavailable
-from trainer.submitting import Submitter, Window
+from trainer.submitting import RESEND_S, Submitter, Window
 
 WINDOW = Window(started_s=100.0, deadline_s=200.0)
 
@@ -85,12 +85,50 @@ def test_a_relay_that_takes_it_is_given_time_until_three_quarters():
     made, clock = submitter(relay=relay, sender=sender)
     assert made.commit(entry(), WINDOW) == "relay"
     assert made.commit(entry(), WINDOW) is None
+    assert len(relay.sent) == 1
     clock.now_s = 174.9
     assert made.commit(entry(), WINDOW) is None
-    assert (len(relay.sent), sender.sent) == (1, [])
+    assert sender.sent == []
     clock.now_s = 175.0
     assert made.commit(entry(), WINDOW) == "chain"
-    assert len(relay.sent) == 1
+
+
+def test_a_relay_that_may_have_forgotten_is_told_again():
+    relay, sender = FakeRelay(), FakeSender()
+    made, clock = submitter(relay=relay, sender=sender)
+    assert made.commit(entry(), WINDOW) == "relay"
+    clock.now_s += RESEND_S
+    relay.failure = RelayUnavailable(url="http://x", reason="restarts")
+    assert made.commit(entry(), WINDOW) is None  # it has until three quarters all the same
+    clock.now_s += RESEND_S
+    relay.failure = None
+    assert made.commit(entry(), WINDOW) is None
+    assert (len(relay.sent), sender.sent) == (3, [])
+
+
+def test_a_reveal_that_the_relay_does_not_show_waits_for_half_of_the_phase_only():
+    relay = FakeRelay()
+    made, clock = submitter(relay=relay)
+    assert made.reveal(entry(), WINDOW, is_held=False) == "relay"
+    clock.now_s = 149.9
+    assert made.reveal(entry(), WINDOW, is_held=False) is None
+    clock.now_s = 150.0
+    assert made.reveal(entry(), WINDOW) is None
+    assert made.reveal(entry(), WINDOW, is_held=False) == "chain"
+
+
+def test_an_early_attestation_goes_to_the_relay_alone_until_it_takes_it():
+    refusal = RelayRefused(error_name="NotRevealed", reason="no", hint="again")
+    relay, sender = FakeRelay(refusal), FakeSender()
+    made, clock = submitter(relay=relay, sender=sender)
+    assert not made.attest_early(entry().key, 3, 0b1)
+    relay.failure = None
+    assert not made.attest_early(entry().key, 3, 0b1)
+    clock.now_s += RESEND_S
+    assert made.attest_early(entry().key, 3, 0b1)
+    assert made.attest(entry().key, 3, 0b1, WINDOW) is None  # it stays valid in the audit
+    clock.now_s = 175.0
+    assert made.attest(entry().key, 3, 0b1, WINDOW) == "chain"
 
 
 @pytest.mark.parametrize(
