@@ -54,7 +54,7 @@ def without_metadata(code: bytes) -> bytes:
     The last two bytes are the trailer's length (Solidity docs, contract metadata).
     """
     length = int.from_bytes(code[-2:], "big") + 2
-    return code[:-length] if 2 < length <= len(code) else code
+    return code[:-length] if length <= len(code) else code
 
 
 def check_deployed(rpc: Rpc, address: Address, name: str) -> None:

@@ -122,18 +122,18 @@ class LocalNetwork:
             return KuboStore(self.peers[0].api)
         return LocalStore(self.settings.folder / "blocks")
 
-    def start_coordinator(self) -> Child:
-        """Start (again) the coordinator's process."""
+    def start_coordinator(self, role: str = "--register") -> Child:
+        """Start (again) the coordinator's process: to merge, or `--no-propose` to relay only."""
         self.coordinator = self.processes.start(
             "coordinator",
             [
-                *(*self.sponsor_command, "coordinate", self.run, "--register", "--wait-final"),
+                *(*self.sponsor_command, "coordinate", self.run, role, "--wait-final"),
                 *("--relay-port", str(self.relay_port), "--rounds", str(self.settings.rounds)),
             ],
         )
         return self.coordinator
 
-    def start_trainer(self, index: int) -> Child:
+    def start_trainer(self, index: int, *options: str) -> Child:
         """Start (again) one trainer's process."""
         name = self.trainer_keys[index].name
         child = self.processes.start(
@@ -144,6 +144,7 @@ class LocalNetwork:
                 *("start", "--run", self.run, "--stake", str(STAKE_GWEI)),
                 *("--relay", f"http://127.0.0.1:{self.relay_port}"),
                 *("--rounds", str(self.settings.rounds)),
+                *options,
             ],
         )
         if index < len(self.trainers):
