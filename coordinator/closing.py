@@ -18,6 +18,7 @@ from network.due import (
 )
 from network.history import RoundHistory
 from network.keeper import (
+    GWEI,
     WAITS,
     Keeper,
     View,
@@ -30,7 +31,7 @@ from network.keeper import (
 from network.remedies import REMEDIES
 from network.run import RunContract, attestation_groups
 from network.transactions import Call, TransactionSender
-from protocol.errors import TransactionReverted
+from protocol.errors import InsufficientFunds, TransactionReverted
 from protocol.rounds import bitmap_of, popcount, seats_in
 from protocol.types import Attempt, Gwei, Seat
 
@@ -203,7 +204,14 @@ class Closer:
 
     def _proposal(self, view: View, found: RoundHistory, merged: MergedModel) -> Call:
         scope = f"{found.round_id}/{view.current.attempt}/{len(found.rejected)}"
-        ensure_bonds(self._run, self._sender, bonds=1, scope=scope)
+        bond_wei = self._run.params.proposer_bond_gwei * GWEI
+        if self._run.account(self._sender.address).free_wei < bond_wei:
+            # One deposit for all the proposals that will be bonded until the next settlement.
+            bonds = min(self._settle_every, self._last_round - found.round_id + 1)
+            try:
+                ensure_bonds(self._run, self._sender, bonds=max(bonds, 1), scope=scope)
+            except InsufficientFunds:
+                ensure_bonds(self._run, self._sender, bonds=1, scope=scope)
         return self._run.propose_merge(
             round_id=found.round_id, model_root=merged.root, model=merged.model
         )

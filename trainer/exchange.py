@@ -4,6 +4,7 @@ A relay is believed nothing: a header counts if it and its salt open the commitm
 recorded for its seat, all 32 bytes of it. The asking is done by a thread of its own.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class RevealExchange:
         self._answer: tuple[Key, tuple[RevealMessage, ...]] | None = None
         self._key: Key | None = None
         self._held: dict[Seat, Revealed] = {}
-        self._asked_at = -PAUSE_S
+        self._asked_at = -math.inf
         self._is_closed = False
         self._failed: Key | None = None
 
@@ -62,7 +63,8 @@ class RevealExchange:
     def look(self, key: Key, found: RoundHistory, trainers: dict[Seat, Address]) -> set[Seat]:
         """Ask again where a committed seat's header is missing; gives the seats that are known."""
         if key != self._key:
-            self._key, self._held = key, {}
+            # A question about an attempt that is over may hang on; it is not waited for.
+            self._key, self._held, self._asking, self._asked_at = key, {}, None, -math.inf
         answer = self._answer
         if answer is not None and answer[0] == key:
             self._answer = None
@@ -90,13 +92,14 @@ class RevealExchange:
 
     def _fetch(self, key: Key) -> None:
         try:
-            self._answer = key, self._relay.fetch_reveals(key.round_id, key.attempt, self._wait_s)
+            messages = self._relay.fetch_reveals(key.round_id, key.attempt, self._wait_s)
         except RelayUnavailable as error:
             if self._failed != key:
                 self._failed = key
                 _log.warning("reveals_not_fetched", round=key.round_id, problem=error.message)
             return  # the node looks again every few seconds
-        if not self._is_closed:
+        if key == self._key and not self._is_closed:
+            self._answer = key, messages
             self._done()
 
     def _take(

@@ -156,5 +156,5 @@ def test_what_is_on_chain_need_not_come_from_the_relay():
 def test_another_attempt_begins_with_nothing():
     asker = Asker((reveal(0), reveal(3)), ())
     assert asker.look(history()) == {0, 3}
-    asker.now_s += PAUSE_S
     assert asker.look(history(), key=replace(KEY, attempt=5)) == set()
+    assert asker.relay.asked == [(3, 4), (3, 5)]  # and without a pause
