@@ -79,6 +79,7 @@ class Inbox:
         self._box = _Box()
         self._listeners: set[Callable[[], None]] = set()
         self._is_complete = False
+        self._last_attempt = 0
         self.version = 0
 
     def watch(self, window: OpenWindow | None) -> None:
@@ -88,6 +89,8 @@ class Inbox:
             if window is None or before is None or before.found.attempt != window.found.attempt:
                 self._box = _Box()
             self._window = window
+            if window is not None:
+                self._last_attempt = int(window.found.attempt)
             self._lock.notify_all()
         self._tell_if_complete()
 
@@ -267,10 +270,18 @@ class Inbox:
                 == (message.round_id, message.attempt)
             )
 
-        with self._lock:
-            if self._lock.wait_for(fits, self._catch_up_s) and self._window is not None:
-                return self._window
+        def is_late() -> bool:
             window = self._window
+            if window is None:
+                return message.attempt <= self._last_attempt
+            reached = (window.found.attempt, window.phase)
+            return reached > (message.attempt, max(phases))
+
+        with self._lock:
+            self._lock.wait_for(lambda: fits() or is_late(), self._catch_up_s)
+            window = self._window
+            if window is not None and fits():
+                return window
         seen = "no round is open"
         if window is not None:
             seen = f"open is round {window.found.round_id}, attempt {window.found.attempt}, "

@@ -211,7 +211,9 @@ class Submitter:
         except (RelayUnavailable, RelayRefused) as error:
             if not is_early and name not in self._handed:
                 self._failed.add(name)
-            _log.warning("relay_failed", what=what, round=key.round_id, problem=error.message)
+            # An early attestation may be late: two thirds of the stake were enough.
+            say = _log.info if is_early else _log.warning
+            say("relay_failed", what=what, round=key.round_id, problem=error.message)
             return False
         is_first = name not in self._handed
         self._handed.add(name)

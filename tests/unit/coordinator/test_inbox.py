@@ -175,6 +175,19 @@ def test_a_message_that_is_ahead_of_us_waits_for_the_block():
     later.join()
 
 
+@pytest.mark.parametrize(
+    "now",
+    [window(Phase.COMMIT, attempt=5), window(Phase.MERGE), None],
+    ids=["next", "past", "idle"],
+)
+def test_a_message_that_is_late_is_refused_at_once(now):
+    box = inbox(Phase.REVEAL, catch_up_s=30.0)
+    box.watch(now)
+    started = time.monotonic()
+    refused("WrongPhase", box.accept_attestation, attestation())
+    assert time.monotonic() - started < 9
+
+
 def test_a_seat_may_repeat_itself_freely_and_change_its_mind_a_few_times():
     box = inbox(Phase.AUDIT)
     for _ in range(100):
