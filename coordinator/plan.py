@@ -149,7 +149,7 @@ def check_plan(plan: RunPlan) -> None:
     _in_range("rounds", plan.rounds, 1, (1 << 32) - 1)
     _in_range("max_trainers", plan.max_trainers, 1, MAX_TRAINERS)
     _in_range("min_trainers", plan.min_trainers, 1, plan.max_trainers)
-    _in_range("ring_size", plan.ring_size, 2, MAX_RING)
+    _in_range("ring_size", plan.ring_size, 3, MAX_RING)
     _in_range("absence_grace", plan.absence_grace, 1, 255)
     _in_range("evict_after", plan.evict_after, 1, 255)
     _in_range("slash_bps", money.slash_bps, 0, ALL_BPS)

@@ -97,7 +97,7 @@ def _due_when_idle(
     now_s: float, params: RunParams, current: OpenRound, totals: Totals, fold: RunFold
 ) -> Transition | None:
     origin = origin_of(current)
-    settle = settleable(now_s, current, totals, fold)
+    settle = settleable(now_s, params, current, totals, fold)
     pending = current.round_id - totals.last_final - len(settle)
     can_open = (
         not totals.halted
@@ -111,9 +111,14 @@ def _due_when_idle(
 
 
 def settleable(
-    now_s: float, current: OpenRound, totals: Totals, fold: RunFold
+    now_s: float, params: RunParams, current: OpenRound, totals: Totals, fold: RunFold
 ) -> tuple[RoundId, ...]:
-    """The rounds that can be finalized now, oldest first. An open dispute only the chain knows."""
+    """The rounds that can be finalized now, oldest first. An open dispute only the chain knows.
+
+    A merge waits until the commit phase of the next round has ended without rejecting it. Where no
+    round can follow time decides, and where nobody opens one, `merge_timeout_s` more of it.
+    """
+    may_go_on = current.round_id < params.max_rounds and not totals.halted and not totals.closed
     rounds = []
     for number in range(totals.last_final + 1, current.round_id + 1):
         found = fold.rounds.get(number)
@@ -121,7 +126,13 @@ def settleable(
             break
         if found.outcome is not Outcome.FAILED:
             proposal = found.proposal
-            if proposal is None or now_s < proposal.finalizable_at_s or not found.inputs:
+            if proposal is None or not found.inputs:
+                break
+            last = number == current.round_id
+            wait_s = params.merge_timeout_s if last and may_go_on else 0
+            if now_s < proposal.finalizable_at_s + wait_s:
+                break
+            if number + 1 == current.round_id and current.phase is Phase.COMMIT:
                 break
         rounds.append(RoundId(number))
     return tuple(rounds)
@@ -144,7 +155,7 @@ def settle_batch(
 
     Less will do where the ring would keep the round after the current one from opening.
     """
-    rounds = settleable(now_s, current, totals, fold)
+    rounds = settleable(now_s, params, current, totals, fold)
     is_full = current.round_id - totals.last_final + 2 > params.ring_size
     if len(rounds) < every and not is_full:
         return ()

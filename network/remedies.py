@@ -61,6 +61,10 @@ _TABLE = {
     ),
     "DisputeWindowOpen": ("the dispute window is still open", "wait until it closes"),
     "DisputeOpen": ("a dispute of this round is open", "wait for the court"),
+    "NotAccepted": (
+        "the next round has not confirmed this merge",
+        "open the next round and wait until its commit phase ends",
+    ),
     "AlreadyConvicted": ("this update was convicted already", "nothing is to be done"),
     "AggregatorsFull": ("the list of aggregators is full", "propose after the last turn instead"),
     "AlreadyAggregator": ("this account is listed already", "nothing is to be done"),

@@ -57,6 +57,8 @@ interface IRunBase {
     error InputsMismatch(uint8 segment);
     error DisputeWindowOpen(uint256 finalizableAt);
     error DisputeOpen(uint16 disputes);
+    /// @notice The next round's commitments have not confirmed this merge yet.
+    error NotAccepted(uint32 round);
     error AlreadyConvicted(uint32 round, uint8 seat);
     error AggregatorsFull(uint256 limit);
     error AlreadyAggregator(address account);

@@ -16,7 +16,7 @@ library ParamChecks {
         if (p.maxRounds == 0) revert IRunBase.InvalidParameter("maxRounds");
         if (p.minTrainers == 0) revert IRunBase.InvalidParameter("minTrainers");
         if (p.maxTrainers < p.minTrainers || p.maxTrainers > 256) revert IRunBase.InvalidParameter("maxTrainers");
-        if (p.ringSize < 2 || p.ringSize > 1024) revert IRunBase.InvalidParameter("ringSize");
+        if (p.ringSize < 3 || p.ringSize > 1024) revert IRunBase.InvalidParameter("ringSize");
         if (p.minStakeGwei == 0) revert IRunBase.InvalidParameter("minStakeGwei");
         if (p.stakeCapGwei < p.minStakeGwei) revert IRunBase.InvalidParameter("stakeCapGwei");
         if (p.evictAfter == 0 || p.absenceGrace == 0) revert IRunBase.InvalidParameter("evictAfter");

@@ -137,15 +137,25 @@ abstract contract Merges is Treasury {
             return;
         }
         if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
-        // The open round may still reject its parent; money waits until its commit phase ends.
-        if (c.phase == Phase.Commit && c.dissents != 0 && round + 1 == c.round) revert DisputeOpen(c.dissents);
         if (block.timestamp < record.finalizableAt) revert DisputeWindowOpen(record.finalizableAt);
+        _requireAccepted(c, round, record.finalizableAt);
         if (record.openDisputes != 0) revert DisputeOpen(record.openDisputes);
         record.status = RoundStatus.Final;
         _unlockBond(record.proposer);
         uint256 paidWei = _payInputs(round, inputs);
         rewardPoolWei -= paidWei;
         emit RoundFinalized(round, paidWei);
+    }
+
+    /// @dev A merge is accepted once the commit phase of the next round ended without rejecting it. Where no round
+    /// can follow, or nobody opened one for as long as a merge may take, time alone decides.
+    function _requireAccepted(Current memory c, uint32 round, uint256 finalizableAt) private view {
+        if (round == c.round) {
+            bool mayGoOn = round < _hot.maxRounds && !totals.halted && !totals.closed;
+            if (mayGoOn && block.timestamp < finalizableAt + _hot.mergeTimeoutS) revert NotAccepted(round);
+        } else if (round + 1 == c.round && c.phase == Phase.Commit) {
+            revert NotAccepted(round);
+        }
     }
 
     /// @dev Credit each input its share by weight, unless a court convicted it.

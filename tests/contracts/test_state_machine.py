@@ -255,7 +255,7 @@ class RunMachine(RuleBasedStateMachine):
         if number > self.now.round:
             return
         if not early:
-            self.evm.sleep_until(self.contract.getRound(number).finalizableAt)
+            self.run.pass_dispute(number)
         with refusals():
             self.check_payment(number, self.run.finalize(number))
 
@@ -435,7 +435,7 @@ class RunMachine(RuleBasedStateMachine):
     def settle_and_open(self) -> None:
         while self.contract.totals().lastFinal < self.now.round:
             number = self.contract.totals().lastFinal + 1
-            self.evm.sleep_until(self.contract.getRound(number).finalizableAt)
+            self.run.pass_dispute(number)
             self.run.finalize(number)
         try:
             self.run.open()

@@ -235,12 +235,14 @@ def test_commit_batch_when_all_signed(committing: Run) -> None:
 # --- dissent
 
 
-def test_dissent_when_the_parent_is_final(committing: Run) -> None:
+def test_dissent_when_the_parent_is_final(run: Run) -> None:
     """it should revert with NothingToDissent"""
-    committing.pass_dispute(1)
-    committing.finalize(1)
+    run.play()
+    run.pass_dispute(1)
+    run.finalize(1)
+    run.open()
     with refused("NothingToDissent"):
-        committing.dissent(0)
+        run.dissent(0)
 
 
 def test_dissent_when_it_names_the_parents_own_root(committing: Run) -> None:
@@ -295,10 +297,10 @@ def test_dissent_when_the_deadline_passes_on_a_majority(committing: Run) -> None
 
 
 def test_dissent_when_somebody_hurries_to_finalize_the_parent(committing: Run) -> None:
-    """it should revert with DisputeOpen, and the round still ends"""
+    """it should revert with NotAccepted, and the round still ends"""
     committing.pass_dispute(1)
     committing.dissent(0)
-    with refused("DisputeOpen", 1):
+    with refused("NotAccepted", 1):
         committing.finalize(1)
     committing.pass_deadline()
     committing.contract.advance(sender=KEEPER.address)

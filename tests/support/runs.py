@@ -400,7 +400,10 @@ class Run:
         self.evm.sleep_until(self.contract.current().deadline + 1)
 
     def pass_dispute(self, round_id: int) -> None:
-        self.evm.sleep_until(self.contract.getRound(round_id).finalizableAt)
+        """Wait until the round can be settled, also if nobody opens the next one."""
+        until = self.contract.getRound(round_id).finalizableAt
+        is_last = round_id == self.contract.current().round
+        self.evm.sleep_until(until + (self.params.mergeTimeoutS if is_last else 0))
 
     def play(self, until: str = "idle", seats: Iterable[int] | None = None) -> int:
         """Open a round and play it honestly until the named phase has begun; gives its number."""

@@ -169,12 +169,24 @@ def test_opening_settles_what_can_be_settled_in_order():
 def test_a_round_whose_inputs_are_unknown_is_not_settled():
     found = history(1, final_at=1)
     found.inputs = ()
-    assert settleable(NOW, current(Phase.IDLE), TOTALS, fold(found)) == ()
+    assert settleable(NOW, PARAMS, current(Phase.IDLE), TOTALS, fold(found)) == ()
 
 
-def test_the_open_round_is_not_settled():
+def test_a_merge_is_settled_once_the_next_round_has_confirmed_it():
     rounds = [history(1, final_at=1), history(2)]
-    assert settleable(NOW, current(Phase.COMMIT, round_id=2), TOTALS, fold(*rounds)) == (1,)
+    found = fold(*rounds)
+    assert settleable(NOW, PARAMS, current(Phase.COMMIT, round_id=2), TOTALS, found) == ()
+    assert settleable(NOW, PARAMS, current(Phase.REVEAL, round_id=2), TOTALS, found) == (1,)
+
+
+def test_a_merge_that_no_round_follows_waits_longer_unless_none_can():
+    just, long_ago = history(1, final_at=901), history(1, final_at=900)
+    idle = current(Phase.IDLE)
+    assert settleable(NOW, PARAMS, idle, TOTALS, fold(just)) == ()
+    assert settleable(NOW, PARAMS, idle, TOTALS, fold(long_ago)) == (1,)
+    assert settleable(NOW, PARAMS, idle, replace(TOTALS, halted=True), fold(just)) == (1,)
+    complete = replace(PARAMS, max_rounds=1)
+    assert settleable(NOW, complete, idle, TOTALS, fold(just)) == (1,)
 
 
 def batch(*rounds, every, round_id, ring_size=8, totals=TOTALS):
