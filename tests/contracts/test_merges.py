@@ -210,6 +210,23 @@ def test_finalize_when_the_window_is_open(run: Run) -> None:
         run.finalize(1)
 
 
+def test_finalize_when_no_later_round_has_confirmed_it(run: Run) -> None:
+    """it should revert with NotAccepted until the next commit phase ends or nobody opens one"""
+    run.play()
+    run.evm.sleep_until(run.contract.getRound(1).finalizableAt)
+    with refused("NotAccepted", 1):
+        run.finalize(1)
+    before = run.evm.snapshot()
+    run.open()
+    with refused("NotAccepted", 1):
+        run.finalize(1)
+    run.commit_batch(sorted(run.seats))
+    run.finalize(1)
+    run.evm.revert(before)
+    run.pass_dispute(1)
+    run.finalize(1)
+
+
 def test_finalize_when_a_dispute_is_open(run: Run) -> None:
     """it should revert with DisputeOpen until the court lets go"""
     run.play()
