@@ -7,8 +7,8 @@ commas), else from a TOML file:
     ws = ["ws://127.0.0.1:8545"]
     chain_id = 31337
     store = ["kubo:http://127.0.0.1:5001", "local:/var/lib/commonweight/store"]
-    keystore = "alice"
-    passphrase_file = "~/.secrets/alice"
+    keystore = "my-key"
+    passphrase_file = "~/.secrets/passphrase"
     data_dir = "~/.local/share/commonweight"
     factory = "0x..."
 

@@ -37,9 +37,9 @@ class Shared:
     context_settings=_CONTEXT,
     epilog="""\b
 Examples:
-  commonweight-trainer --keystore alice doctor --run 0x...
-  commonweight-trainer --keystore alice start --run 0x... --stake 1000000000
-  commonweight-trainer --keystore alice why 12 --run 0x...
+  commonweight-trainer --keystore my-key doctor --run 0x...
+  commonweight-trainer --keystore my-key start --run 0x... --stake 1000000000
+  commonweight-trainer --keystore my-key why 12 --run 0x...
 """,
 )
 @click.option("--rpc", multiple=True, help="Ethereum node, http://...; may be repeated")
@@ -86,7 +86,7 @@ def _command(example: str) -> Callable[[Callable[..., None]], click.Command]:
     return decorate
 
 
-@_command("--keystore alice doctor --run 0x...")
+@_command("--keystore my-key doctor --run 0x...")
 @click.option("--device", default="auto", help="auto, cpu or cuda")
 def doctor(session: Session, as_json: bool, device: str) -> None:
     """Check key, chain, clock, money, run, disk, store and device; each with a remedy."""
@@ -106,7 +106,7 @@ def doctor(session: Session, as_json: bool, device: str) -> None:
         sys.exit(1)
 
 
-@_command("--keystore alice stake 1000000000 --run 0x...")
+@_command("--keystore my-key stake 1000000000 --run 0x...")
 @click.argument("gwei", type=click.IntRange(min=1))
 def stake(session: Session, as_json: bool, gwei: int) -> None:
     """Put GWEI into the vault; `start --stake` puts it behind a run."""
@@ -114,7 +114,7 @@ def stake(session: Session, as_json: bool, gwei: int) -> None:
     _show(as_json, "deposited", gwei=gwei, tx=receipt.hash if receipt else None)
 
 
-@_command("--keystore alice start --run 0x... --stake 1000000000 --relay http://127.0.0.1:8600")
+@_command("--keystore my-key start --run 0x... --stake 1000000000 --relay http://127.0.0.1:8600")
 @click.option("--relay", default=None, envvar=RELAY_VARIABLE, help="saves your transactions' gas")
 @click.option("--stake", "gwei", type=click.IntRange(min=1), help="enroll with so many gwei")
 @click.option("--rounds", type=click.IntRange(min=1), help="end after so many finished rounds")
@@ -156,7 +156,7 @@ def start(
         _end_now(128 + caught[0])
 
 
-@_command("--keystore alice status --run 0x...")
+@_command("--keystore my-key status --run 0x...")
 def status(session: Session, as_json: bool) -> None:
     """Say where the run stands, and where the account's seat and money are."""
     current, totals = session.run.current(), session.run.totals()
@@ -178,7 +178,7 @@ def status(session: Session, as_json: bool) -> None:
     )
 
 
-@_command("--keystore alice why 12 --run 0x...")
+@_command("--keystore my-key why 12 --run 0x...")
 @click.argument("round_id", metavar="ROUND", type=click.IntRange(min=1))
 @click.option("--account", default=None, help="another account than your own")
 def why(session: Session, as_json: bool, round_id: int, account: str | None) -> None:
@@ -202,13 +202,13 @@ def why(session: Session, as_json: bool, round_id: int, account: str | None) -> 
     click.echo(f"-> {said.advice}")
 
 
-@_command("--keystore alice leave --run 0x...")
+@_command("--keystore my-key leave --run 0x...")
 def leave(session: Session, as_json: bool) -> None:
     """Give up the seat from the next round on."""
     _show(as_json, "leaving", seat=session.account.leave())
 
 
-@_command("--keystore alice unstake --run 0x...")
+@_command("--keystore my-key unstake --run 0x...")
 def unstake(session: Session, as_json: bool) -> None:
     """Release the seat that was left: its stake begins to unbond."""
     session.account.unstake()
@@ -221,14 +221,14 @@ def unstake(session: Session, as_json: bool) -> None:
     )
 
 
-@_command("--keystore alice withdraw --run 0x...")
+@_command("--keystore my-key withdraw --run 0x...")
 @click.option("--wei", type=click.IntRange(min=1), help="less than everything free")
 def withdraw(session: Session, as_json: bool, wei: int | None) -> None:
     """Send free and unbonded stake home."""
     _show(as_json, "withdrawn", amount_wei=str(session.account.withdraw(wei)))
 
 
-@_command("--keystore alice claim --run 0x...")
+@_command("--keystore my-key claim --run 0x...")
 def claim(session: Session, as_json: bool) -> None:
     """Send home what the run owes: the rewards of all final rounds."""
     _show(as_json, "claimed", amount_wei=str(session.account.claim()))

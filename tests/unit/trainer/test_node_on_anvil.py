@@ -50,13 +50,13 @@ def test_two_nodes_finish_a_run_though_one_is_killed_at_every_point(tmp_path):
         bob = start(run, "bob", "never")
         try:
             for point in ("trained", "journalled", "published", "sent"):
-                alice = start(run, "alice", point)
-                assert alice.wait(60) == -signal.SIGKILL, (tmp_path / "alice.err").read_text()
-            alice = start(run, "alice", "never")
-            assert alice.wait(120) == 0, (tmp_path / "alice.err").read_text()
+                my-key = start(run, "my-key", point)
+                assert my-key.wait(60) == -signal.SIGKILL, (tmp_path / "my-key.err").read_text()
+            my-key = start(run, "my-key", "never")
+            assert my-key.wait(120) == 0, (tmp_path / "my-key.err").read_text()
             assert bob.wait(60) == 0, (tmp_path / "bob.err").read_text()
         finally:
-            for node in (alice, bob):
+            for node in (my-key, bob):
                 node.kill()
                 node.wait()
         rpc = Rpc([anvil.url], chain_id=anvil.chain_id)
@@ -68,13 +68,13 @@ def test_two_nodes_finish_a_run_though_one_is_killed_at_every_point(tmp_path):
     assert found.included == 0b11
     assert stakes == [10**9, 10**9]
     assert len(found.rewards_wei) == 2
-    journals = list((tmp_path / "alice").rglob("journal.jsonl"))
+    journals = list((tmp_path / "my-key").rglob("journal.jsonl"))
     assert len(journals) == 1
     journal = RoundJournal(journals[0])
     (bound,) = journal.entries()
     journal.close()
     assert found.commitments[bound.seat] == bound.commitment
-    said = [one["event"] for one in events(run, "alice")]
+    said = [one["event"] for one in events(run, "my-key")]
     assert said.count("committed") == 1
     assert said.count("rewarded") == 1
     assert all(one["matches"] for one in events(run, "bob") if one["event"] == "round_finished")
