@@ -47,16 +47,16 @@ def test_two_nodes_finish_a_run_though_one_is_killed_at_every_point(tmp_path):
 
     with run_anvil() as anvil:
         run = build_real_run(anvil, tmp_path, maxRounds=1, commitS=120)
-        bob = start(run, "bob", "never")
+        witness = start(run, "witness", "never")
         try:
             for point in ("trained", "journalled", "published", "sent"):
-                my-key = start(run, "my-key", point)
-                assert my-key.wait(60) == -signal.SIGKILL, (tmp_path / "my-key.err").read_text()
-            my-key = start(run, "my-key", "never")
-            assert my-key.wait(120) == 0, (tmp_path / "my-key.err").read_text()
-            assert bob.wait(60) == 0, (tmp_path / "bob.err").read_text()
+                victim = start(run, "victim", point)
+                assert victim.wait(60) == -signal.SIGKILL, (tmp_path / "victim.err").read_text()
+            victim = start(run, "victim", "never")
+            assert victim.wait(120) == 0, (tmp_path / "victim.err").read_text()
+            assert witness.wait(60) == 0, (tmp_path / "witness.err").read_text()
         finally:
-            for node in (my-key, bob):
+            for node in (victim, witness):
                 node.kill()
                 node.wait()
         rpc = Rpc([anvil.url], chain_id=anvil.chain_id)
@@ -68,13 +68,13 @@ def test_two_nodes_finish_a_run_though_one_is_killed_at_every_point(tmp_path):
     assert found.included == 0b11
     assert stakes == [10**9, 10**9]
     assert len(found.rewards_wei) == 2
-    journals = list((tmp_path / "my-key").rglob("journal.jsonl"))
+    journals = list((tmp_path / "victim").rglob("journal.jsonl"))
     assert len(journals) == 1
     journal = RoundJournal(journals[0])
     (bound,) = journal.entries()
     journal.close()
     assert found.commitments[bound.seat] == bound.commitment
-    said = [one["event"] for one in events(run, "my-key")]
+    said = [one["event"] for one in events(run, "victim")]
     assert said.count("committed") == 1
     assert said.count("rewarded") == 1
-    assert all(one["matches"] for one in events(run, "bob") if one["event"] == "round_finished")
+    assert all(one["matches"] for one in events(run, "witness") if one["event"] == "round_finished")
