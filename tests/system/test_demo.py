@@ -49,32 +49,38 @@ def run_demo(tmp_path: Path, *arguments: str) -> dict:
     return json.loads(target.read_text())
 
 
-def test_the_demo_learns_and_every_merge_replays(tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict:
+    """`make demo` with its defaults."""
+    return run_demo(tmp_path_factory.mktemp("demo"))
+
+
+def test_the_demo_learns_and_every_merge_replays(whole):
     """Twelve rounds of two local epochs reach 97 %, and chain and store prove each merge."""
-    result = run_demo(tmp_path)
-    assert result["verified"] is True
-    assert len(result["rounds"]) == 12
-    assert all(row["included"] == [0, 1, 2, 3] for row in result["rounds"])
-    assert max(row["accuracy"] for row in result["rounds"]) >= 0.97
-    assert result["chain_id"] == 31337
-    assert all(int(one["rewards_wei"]) > 0 for one in result["participants"])
+    assert whole["verified"] is True
+    assert len(whole["rounds"]) == 12
+    assert all(row["included"] == [0, 1, 2, 3] for row in whole["rounds"])
+    assert max(row["accuracy"] for row in whole["rounds"]) >= 0.97
+    assert whole["chain_id"] == 31337
+    assert all(int(one["rewards_wei"]) > 0 for one in whole["participants"])
 
 
-def test_two_demos_with_the_fixed_beacon_agree_bit_for_bit(tmp_path):
-    """Other keys, ports and timing, the same model roots."""
-    roots = [
-        [row["model_root"] for row in run_demo(tmp_path, "--rounds", "3")["rounds"]]
-        for _ in range(2)
-    ]
-    assert roots[0] == roots[1]
+def test_another_demo_with_the_fixed_beacon_has_the_same_roots(whole, tmp_path):
+    """Other keys, ports and timing, the same bits."""
+    again = run_demo(tmp_path, "--rounds", "3")
+    assert roots_of(again) == roots_of(whole)[:3]
 
 
 @pytest.mark.kubo
-def test_the_demo_works_over_real_kubo_peers(tmp_path):
-    """Trainers and coordinator each have a daemon of their own; bytes travel by bitswap."""
+def test_the_demo_works_over_real_kubo_peers(whole, tmp_path):
+    """Each role has a daemon of its own; bytes travel by bitswap, and the bits are the same."""
     result = run_demo(tmp_path, "--rounds", "3", "--store", "kubo")
     assert result["verified"] is True
-    assert len(result["rounds"]) == 3
+    assert roots_of(result) == roots_of(whole)[:3]
+
+
+def roots_of(result: dict) -> list[str]:
+    return [row["model_root"] for row in result["rounds"]]
 
 
 def test_an_interrupted_demo_leaves_nothing_behind(tmp_path):
