@@ -40,7 +40,7 @@ def add(chain: CounterChain, value: int) -> None:
         "to": chain.contract.address,
         "data": "0x" + chain.contract.abi.encode("add", value).hex(),
     }
-    chain.rpc.call("eth_sendTransaction", request)
+    chain.rpc.call("eth_sendTransactionSync", request)  # mined when it returns
 
 
 def test_a_dead_end_point_does_not_stop_us(chain):
