@@ -105,20 +105,24 @@ def rounds_table(rounds: int, console: Console) -> Table:
 
     with tempfile.TemporaryDirectory(prefix="commonweight-") as name:
         folder = Path(name)
-        result = run_demo(DemoSettings(folder=folder, rounds=rounds), say=console.print)
+        result = run_demo(
+            DemoSettings(folder=folder, rounds=rounds),
+            say=lambda text: console.print(text, highlight=False),
+        )
         train_s: dict[int, float] = {}
         for log in (folder / "logs").glob("trainer-*.log"):
             for line in log.read_text(encoding="utf-8").splitlines():
                 if '"round_trained"' in line:
                     event = json.loads(line)
                     number = event["round"]
-                    train_s[number] = train_s.get(number, 0.0) + event["train_s"]
+                    train_s[number] = max(train_s.get(number, 0.0), event["train_s"])
     table = Table(title="Protocol overhead a round: 4 trainers, chain that mines on demand")
-    for heading in ("round", "wall s", "training / cores s", "overhead s"):
+    for heading in ("round", "wall s", "slowest training s", "overhead s"):
         table.add_column(heading, justify="right")
     overheads = []
     for row in result.rounds[1:]:
-        training = train_s.get(row.round_id, 0.0) / min(_CORES, len(row.included) or 1)
+        # All train at once, on fewer cores than trainers: the round waits for the slowest.
+        training = train_s.get(row.round_id, 0.0)
         overheads.append(row.wall_s - training)
         table.add_row(
             str(row.round_id), f"{row.wall_s:.2f}", f"{training:.2f}", f"{overheads[-1]:.2f}"
