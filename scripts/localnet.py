@@ -17,7 +17,7 @@ from scripts.processes import Processes, ending_on_signals
 def _tell(console: Console, network: LocalNetwork) -> None:
     flags = (
         f"--rpc {network.chain.url} --ws {network.chain.websocket_url} --chain-id {CHAIN_ID} "
-        f"--store {network.store_flags[0]}"
+        f"--store {network.store_flags[0]} --factory {network.deployment.factory}"
     )
     console.print(f"[bold]chain[/bold]    {network.chain.url} (chain id {CHAIN_ID})")
     console.print(f"[bold]factory[/bold]  {network.deployment.factory}")
