@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from eth_abi.abi import decode, encode
+from eth_abi.codec import ABICodec
+from eth_abi.decoding import UnsignedIntegerDecoder
+from eth_abi.encoding import UnsignedIntegerEncoder
 from eth_abi.exceptions import DecodingError
+from eth_abi.registry import BaseEquals, registry
 from eth_utils.abi import (
     collapse_if_tuple,
     event_abi_to_log_topic,
@@ -20,6 +23,17 @@ from eth_utils.abi import (
 from eth_utils.address import to_checksum_address
 
 AbiItem = Mapping[str, Any]
+
+
+def _strict_codec() -> ABICodec:
+    # A registry of our own: importing ape makes the shared one pad unsigned integers cut short.
+    own = registry.copy()
+    own.unregister("uint")
+    own.register(BaseEquals("uint"), UnsignedIntegerEncoder, UnsignedIntegerDecoder, label="uint")
+    return ABICodec(own)
+
+
+_CODEC = _strict_codec()
 
 _PANIC = {"type": "error", "name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]}
 _ERROR = {"type": "error", "name": "Error", "inputs": [{"name": "reason", "type": "string"}]}
@@ -81,7 +95,7 @@ def _plain(kind: str, value: Any) -> Any:
 
 def _from_topic(kind: str, topic: bytes) -> Any:
     """The value of an indexed field; the hash of it where the chain keeps no more."""
-    return topic if _HASHED.fullmatch(kind) else _plain(kind, decode([kind], topic)[0])
+    return topic if _HASHED.fullmatch(kind) else _plain(kind, _CODEC.decode([kind], topic)[0])
 
 
 class Abi:
@@ -120,7 +134,7 @@ class Abi:
     def encode(self, function: str, *args: Any) -> bytes:
         """Calldata: selector and arguments."""
         item = self._functions[function]
-        return self._selector(item) + encode(_types(item["inputs"]), args)
+        return self._selector(item) + _CODEC.encode(_types(item["inputs"]), args)
 
     def returns_something(self, function: str) -> bool:
         """Whether a function has return values."""
@@ -129,7 +143,7 @@ class Abi:
     def decode(self, function: str, data: bytes) -> Any:
         """What a function returned: nothing, one value, or a tuple of values."""
         outputs = self._functions[function]["outputs"]
-        values = decode(_types(outputs), data)
+        values = _CODEC.decode(_types(outputs), data)
         plain = tuple(
             _plain(item["type"], value) for item, value in zip(outputs, values, strict=True)
         )
@@ -143,7 +157,7 @@ class Abi:
         if item is None:
             return Revert(name="Unknown" if data else "NoReason", data=data)
         try:
-            values = decode(_types(item["inputs"]), data[4:])
+            values = _CODEC.decode(_types(item["inputs"]), data[4:])
         except DecodingError:
             return Revert(name="Unknown", data=data)
         kinds = [entry["type"] for entry in item["inputs"]]
@@ -162,7 +176,7 @@ class Abi:
         if len(log.topics) != len(indexed) + 1:
             return None
         try:
-            rest = iter(decode(_types(others), log.data))
+            rest = iter(_CODEC.decode(_types(others), log.data))
             topics = iter(log.topics[1:])
             values = [
                 _from_topic(entry["type"], next(topics))

@@ -133,8 +133,8 @@ class LocalNetwork:
         )
         return self.coordinator
 
-    def start_trainer(self, index: int, *options: str) -> Child:
-        """Start (again) one trainer's process."""
+    def start_trainer(self, index: int, *options: str, relayed: bool = True) -> Child:
+        """Start (again) one trainer's process; not `relayed`, it sends its own transactions."""
         name = self.trainer_keys[index].name
         child = self.processes.start(
             name,
@@ -142,7 +142,7 @@ class LocalNetwork:
                 *(str(BIN / "commonweight-trainer"), "--json", *self._chain_flags()),
                 *(*self._key_flags(name), "--store", self.store_flags[index + 1]),
                 *("start", "--run", self.run, "--stake", str(STAKE_GWEI)),
-                *("--relay", f"http://127.0.0.1:{self.relay_port}"),
+                *(("--relay", f"http://127.0.0.1:{self.relay_port}") if relayed else ()),
                 *("--rounds", str(self.settings.rounds)),
                 *options,
             ],

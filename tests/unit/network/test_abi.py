@@ -1,6 +1,9 @@
 """Calls, errors and events survive the way to bytes and back; strange bytes are no surprise."""
 
+import importlib
+
 import pytest
+from eth_abi.abi import decode
 from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +96,14 @@ def test_every_revert_has_a_name(data, name, arguments):
     if arguments is not None:
         assert error.error_args == arguments
     assert error.remedy
+
+
+def test_ape_s_lenient_integers_stay_with_ape():
+    """Importing ape changes how eth-abi's shared registry reads integers that were cut short."""
+    importlib.import_module("ape.utils.abi")
+    assert decode(["uint256"], b"short") == (int.from_bytes(b"short"),)
+    cut = keccak(text="TooBig(uint256,uint256)")[:4] + b"short"
+    assert RevertCatalogue(ABI).from_data(cut).error_name == "Unknown"
 
 
 def test_an_error_that_is_no_revert_stays_what_it_is():
