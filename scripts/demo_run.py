@@ -71,9 +71,14 @@ TIMES = {
     "dispute_s": 2,
     "move_s": 10,
 }
-# With somebody who cheats, deadlines are met. A trainer that withholds its update keeps the others
-# waiting for half of the reveal phase and two fifths of the audit, in every round.
-_HOSTILE_TIMES = {"reveal_s": 12, "audit_s": 12, "dispute_s": 15, "move_s": 5}
+# With somebody who cheats, deadlines are met. Who withholds an update keeps the others waiting for
+# half of the reveal phase and two fifths of the audit, in every round. Who withholds a model is
+# given four times `move_s` to show it.
+_TIMES_AGAINST = {
+    "wrong-merge": {"dispute_s": 15, "move_s": 5},
+    "withheld-model": {"dispute_s": 15, "move_s": 5},
+    "withheld-update": {"reveal_s": 10, "audit_s": 8},
+}
 _ROUND_LIMIT_S = 240.0
 _ENROLMENT_S = 120.0
 _END_LIMIT_S = 120.0
@@ -101,7 +106,7 @@ class DemoSettings:
     @property
     def times(self) -> dict[str, int]:
         """Deadlines and turns, in seconds."""
-        return TIMES if self.adversary is None else {**TIMES, **_HOSTILE_TIMES}
+        return {**TIMES, **_TIMES_AGAINST.get(self.adversary or "", {})}
 
     @property
     def ring_size(self) -> int:
