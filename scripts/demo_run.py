@@ -11,6 +11,7 @@ from coordinator.audit.replay import RoundReplay, replay_run
 from learning.predict import evaluate_model
 from learning.tasks import load_task
 from network.content import check_model
+from network.court.contract import court_of
 from network.heads import HeadWatcher
 from network.history import Outcome, RoundHistory, RunFold, RunHistory
 from network.rpc import Rpc
@@ -40,6 +41,7 @@ from scripts.localnet_parts import (
 from scripts.penalties import (
     Penalty,
     accounts_in,
+    court_holding,
     flow_mismatches,
     penalties,
     read_events,
@@ -439,10 +441,11 @@ class Follower:
         """The parts of the result that say whether the protocol held."""
         network, run = self._network, self._run
         settings, key = network.settings, network.adversary_key
+        court = court_of(network.rpc, run)
+        assert court is not None, "the demo deploys one"
         events = read_events(
             network.rpc,
-            run.abi,
-            [run.address, run.vault.address],
+            [run.address, run.vault.address, court.address],
             first_block=network.deployment.first_block,
         )
         lost = penalties(events)
@@ -469,6 +472,7 @@ class Follower:
             holdings=[
                 run_holding(network.rpc, run, accounts),
                 vault_holding(network.rpc, run, accounts),
+                court_holding(network.rpc, court, accounts),
             ],
             mismatches=flow_mismatches(events, run, network.rpc),
         )

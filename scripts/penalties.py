@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from eth_abi.abi import encode
-from eth_utils.crypto import keccak
-
-from network.abi import Abi, Event
+from network.abi import Event
+from network.artifacts import abi_of
+from network.court.contract import MergeCourtContract
 from network.ethereum import read_balance
 from network.events import EventReader
+from network.history import Proposal, proposal_id
 from network.keeper import GWEI
 from network.rpc import Rpc
-from network.run import ZERO_ADDRESS, RunContract
+from network.run import CLIENT_ABI, ZERO_ADDRESS, RunContract
+from protocol.cid import Cid
 from protocol.types import Address, BlockNumber, Digest
 
 
@@ -66,19 +67,9 @@ class Holding:
         return self.balance_wei == sum(self.parts.values())
 
 
-def proposal_id(
-    *, round_id: int, seed: Digest, model_root: Digest, proposer: Address, finalizable_at_s: int
-) -> Digest:
-    """The run's name of a proposal; docs/protocol.md section 8."""
-    words = (round_id, seed, model_root, proposer, finalizable_at_s)
-    return Digest(keccak(encode(("uint32", "bytes32", "bytes32", "address", "uint40"), words)))
-
-
-def read_events(
-    rpc: Rpc, abi: Abi, addresses: Sequence[Address], *, first_block: int
-) -> list[Event]:
-    """Every event of some contracts, in order."""
-    reader = EventReader(rpc, abi, addresses)
+def read_events(rpc: Rpc, addresses: Sequence[Address], *, first_block: int) -> list[Event]:
+    """Every event of a run, its vault and its court, in order."""
+    reader = EventReader(rpc, abi_of(*CLIENT_ABI), addresses)
     return [event for batch in reader.read(BlockNumber(first_block)) for event in batch.events]
 
 
@@ -91,14 +82,13 @@ def proposals(events: Iterable[Event]) -> dict[Digest, tuple[int, Event]]:
         if event.name == "RoundOpened":
             seeds[a.round] = a.seed
         elif event.name == "MergeProposed":
-            name = proposal_id(
-                round_id=a.round,
-                seed=seeds[a.round],
-                model_root=a.modelRoot,
+            proposal = Proposal(
                 proposer=a.proposer,
+                model_root=a.modelRoot,
+                model=Cid(digest=a.modelCid, size=a.modelSize),
                 finalizable_at_s=a.finalizableAt,
             )
-            made[name] = (a.round, event)
+            made[proposal_id(a.round, seeds[a.round], proposal)] = (a.round, event)
     return made
 
 
@@ -213,6 +203,19 @@ def vault_holding(rpc: Rpc, run: RunContract, accounts: Iterable[Address]) -> Ho
             "locked": sum(vault.read("lockedOf", run.address, one) for one in owners),
             "unbonding": sum(vault.read("unbondingOf", run.address, one)[0] for one in owners),
             "burned": vault.read("burnedWei"),
+        },
+    )
+
+
+def court_holding(rpc: Rpc, court: MergeCourtContract, accounts: Iterable[Address]) -> Holding:
+    """Invariant C1: bonds of disputes in progress, and credits."""
+    disputes = [court.dispute(number) for number in range(1, court.read("disputeCount") + 1)]
+    return Holding(
+        contract="MergeCourt",
+        balance_wei=read_balance(rpc, court.address),
+        parts={
+            "bonds": sum(one.bond_wei for one in disputes if not one.state.is_over),
+            "credits": sum(court.credit_of(account) for account in sorted(accounts)),
         },
     )
 
