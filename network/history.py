@@ -16,6 +16,7 @@ from network.run import RunContract, RunParams
 from protocol.assignment import segment_of
 from protocol.cid import Cid
 from protocol.codec import model_leaf_bytes
+from protocol.proofs import inputs_preimage
 from protocol.rounds import (
     InputEntry,
     UpdateHeader,
@@ -143,17 +144,7 @@ class RoundHistory:
 
     def input_preimages(self) -> list[bytes]:
         """What `finalize` wants: the preimage of each segment's inputs hash. Section 4."""
-        return [
-            b"".join(
-                address_bytes(entry.trainer)
-                + bytes((entry.seat,))
-                + entry.weight.to_bytes(3, "big")
-                + entry.update_root
-                + entry.header_hash
-                for entry in segment
-            )
-            for segment in self.inputs
-        ]
+        return [inputs_preimage(segment) for segment in self.inputs]
 
 
 @dataclass(slots=True, kw_only=True)

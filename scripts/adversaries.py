@@ -184,7 +184,7 @@ class LateAccount(TrainerAccount):
         heads: HeadWatcher,
         others: int,
     ) -> None:
-        super().__init__(rpc=rpc, run=run, sender=sender)
+        super().__init__(rpc=rpc, run=run, sender=sender, court=None)
         self._heads = heads
         self._others = others
 
@@ -244,6 +244,7 @@ def run_aggregator(kind: type[LyingRun], settings: Settings, run: str, rounds: i
             relay_host="127.0.0.1",
             relay_port=0,
             unchecked=False,
+            no_watch=True,  # it would convict itself
             make_contract=lambda rpc, address: kind(rpc, address, store=store, report=report),
         )
 
@@ -303,7 +304,9 @@ def main(
         if name in AGGREGATORS:
             run_aggregator(AGGREGATORS[name], settings, run, rounds)
             return
-        options = StartOptions(relay=relay, stake_gwei=stake_gwei, rounds=rounds, backup=False)
+        options = StartOptions(
+            relay=relay, stake_gwei=stake_gwei, rounds=rounds, backup=False, watch=False
+        )
         run_trainer(TRAINERS[name], settings, run, others, options)
     except CommonweightError as error:
         click.echo(f"error: {error.message}\n-> {error.remedy}", err=True)

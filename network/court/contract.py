@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 
+import structlog
 from eth_utils.address import to_checksum_address
 
 from network.artifacts import abi_of, check_deployed
@@ -14,8 +15,12 @@ from network.reverts import RevertCatalogue
 from network.rpc import Rpc
 from network.run import CLIENT_ABI, ZERO_ADDRESS, RunContract
 from network.transactions import Call
+from protocol.errors import CodeMismatch, NotAContract
+from protocol.proofs import ChunkProof
 from protocol.rounds import UpdateHeader
 from protocol.types import Address, Digest, RoundId, Seat, SegmentId, Wei
+
+_log = structlog.get_logger(__name__)
 
 _BOND_GAS = 100_000
 """What reading a bond may take."""
@@ -72,23 +77,6 @@ class Dispute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkProof:
-    """Everything that decides one chunk of a merge: ChunkProof of IMergeCourt.sol."""
-
-    chunk: int
-    inputs: bytes = b""
-    accumulator: bytes = b""
-    openings: tuple[bytes, ...] = field(default=(), repr=False)
-    old_leaf: bytes = field(default=b"", repr=False)
-    old_siblings: tuple[Digest, ...] = ()
-
-    @property
-    def words(self) -> tuple[object, ...]:
-        """The values in the order of the Solidity struct."""
-        return tuple(getattr(self, one.name) for one in fields(self))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NormProof:
     """A leaf of an update, with the sums that its trainer's digests name; `inputs` once frozen."""
 
@@ -100,7 +88,7 @@ class NormProof:
     opening: bytes = field(repr=False)
 
     @property
-    def words(self) -> tuple[object, ...]:
+    def fields(self) -> tuple[object, ...]:
         """The values in the order of the Solidity struct."""
         header = self.header
         return (
@@ -176,15 +164,15 @@ class MergeCourtContract(Contract):
         siblings: Sequence[Digest],
     ) -> Call:
         """Convict a proposal of one wrong chunk; `node` and `siblings` are the proposed tree's."""
-        return self.prepare("proveMerge", run, round_id, proof.words, node, list(siblings))
+        return self.prepare("proveMerge", run, round_id, proof.fields, node, list(siblings))
 
     def feed(self, run: Address, round_id: RoundId, proof: ChunkProof) -> Call:
         """Add up a part of a proof that is too long for one transaction."""
-        return self.prepare("feed", run, round_id, proof.words)
+        return self.prepare("feed", run, round_id, proof.fields)
 
     def prove_norm(self, run: Address, round_id: RoundId, proof: NormProof) -> Call:
         """Convict an update whose header lies about its norm."""
-        return self.prepare("proveNorm", run, round_id, proof.words)
+        return self.prepare("proveNorm", run, round_id, proof.fields)
 
     def challenge_tree(self, run: Address, round_id: RoundId, *, bond_wei: Wei) -> Call:
         """Ask a proposer for its tree."""
@@ -204,7 +192,7 @@ class MergeCourtContract(Contract):
         self, number: int, parent_root: Digest, inputs_hashes: Sequence[Digest], proof: ChunkProof
     ) -> Call:
         """Have the chunk computed that the game arrived at."""
-        return self.prepare("openChunk", number, parent_root, list(inputs_hashes), proof.words)
+        return self.prepare("openChunk", number, parent_root, list(inputs_hashes), proof.fields)
 
     def challenge_leaf(
         self,
@@ -234,7 +222,18 @@ class MergeCourtContract(Contract):
         return self.prepare("claim")
 
 
-def court_of(rpc: Rpc, run: RunContract) -> MergeCourtContract | None:
-    """The court that a run names; None if it names none. Raises what `Contract.read` raises."""
+def known_court(rpc: Rpc, run: RunContract) -> MergeCourtContract | None:
+    """The court that a run names, its code checked: it takes bonds. None if there is none to trust.
+
+    Raises what `Contract.read` raises.
+    """
     address = Address(run.read("mergeCourt"))
-    return None if address == ZERO_ADDRESS else MergeCourtContract(rpc, address)
+    if address == ZERO_ADDRESS:
+        return None
+    court = MergeCourtContract(rpc, address)
+    try:
+        court.check()
+    except (NotAContract, CodeMismatch) as error:
+        _log.warning("merge_court_unknown", problem=error.message, remedy=error.remedy)
+        return None
+    return court
