@@ -11,7 +11,7 @@ from coordinator.audit.replay import RoundReplay, replay_run
 from learning.predict import evaluate_model
 from learning.tasks import load_task
 from network.content import check_model
-from network.court.contract import court_of
+from network.court.contract import known_court
 from network.heads import HeadWatcher
 from network.history import Outcome, RoundHistory, RunFold, RunHistory
 from network.rpc import Rpc
@@ -366,8 +366,8 @@ def start_roles(network: LocalNetwork, say: Say) -> None:
         return
     merges = settings.adversary in AGGREGATORS
     if merges:
-        for child in (network.start_coordinator(), network.start_adversary()):
-            child.wait_for_line("aggregator_registered", timeout_s=_ENROLMENT_S)
+        for start in (network.start_coordinator, network.start_adversary):
+            start().wait_for_line("aggregator_registered", timeout_s=_ENROLMENT_S)
     trainers = [network.start_trainer(index) for index in range(settings.trainers)]
     if not merges:
         for child in (*trainers, network.start_adversary()):
@@ -441,7 +441,7 @@ class Follower:
         """The parts of the result that say whether the protocol held."""
         network, run = self._network, self._run
         settings, key = network.settings, network.adversary_key
-        court = court_of(network.rpc, run)
+        court = known_court(network.rpc, run)
         assert court is not None, "the demo deploys one"
         events = read_events(
             network.rpc,
