@@ -99,6 +99,14 @@ _TABLE = {
         "an opening does not lead to its update's root",
         "fetch the update again; ask for its leaf if it can not be had",
     ),
+    "WrongBeginning": (
+        "parent and inputs are not those that the dispute began with",
+        "take them from the round as it was when the dispute began",
+    ),
+    "WrongUpdateLeaf": ("an update leaf has not 257 bytes", "report this as a bug"),
+    "WrongModelLeaf": ("a model leaf has the wrong size", "report this as a bug"),
+    "WeightsTooLarge": ("the weights add up to more than one", "report this as a bug"),
+    "NoSuchInput": ("no included update has that place", "report this as a bug"),
     "WrongOldLeaf": (
         "the old leaf does not lead to the parent's root",
         "fetch the parent model again",
@@ -145,6 +153,7 @@ _TABLE = {
     "DeploymentFailed": ("the run could not be created", "give the transaction more gas"),
     # of the libraries
     "AddressEmptyCode": ("a contract without code was called", "check the deployment"),
+    "ReentrancyGuardReentrantCall": ("the court was called again by a run", "leave that run"),
     "FailedCall": ("an inner call failed without a reason", "simulate the inner calls one by one"),
     "InvalidShortString": ("a short string is malformed", "report this as a bug"),
     "StringTooLong": ("a string is too long", "report this as a bug"),

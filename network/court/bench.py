@@ -1,5 +1,6 @@
 """What the court's parts share at a look at a run: who acts, with what, and when next."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -52,6 +53,7 @@ class Bench:
     rank: int
     report: Report
     wake: Callable[[], None]
+    clock: Callable[[], float] = time.monotonic
     now_s: float = 0.0
     moments: list[float] = field(default_factory=list)
     _told: set[tuple[object, ...]] = field(default_factory=set)
@@ -75,6 +77,11 @@ class Bench:
             return True
         self.moments.append(moment_s)
         return False
+
+    def is_after(self, moment: float) -> bool:
+        """The same of this machine's own clock: the chain's stands still between blocks."""
+        left_s = moment - self.clock()
+        return self.is_time(self.now_s + left_s)
 
     def turn_s(self, since_s: float) -> float:
         """When it is this account's turn to do what anybody may since `since_s`."""

@@ -52,22 +52,16 @@ class Case:
         """Unix time at which such a share of the dispute window is over."""
         return self.opened_s + share * self.params.dispute_s
 
-    def segment_of(self, chunk: int) -> SegmentId:
-        """The segment of a chunk of the model."""
-        ends = self.params.segment_ends
-        return SegmentId(next(i for i, end in enumerate(ends) if chunk < end))
-
     def chunks_of(self, segment: int) -> range:
         """The chunks of a segment, counted through the whole model."""
         ends = self.params.segment_ends
         return range(ends[segment - 1] if segment else 0, ends[segment])
 
-    def place_of(self, seat: Seat, root: Digest) -> tuple[SegmentId, int] | None:
-        """Segment and place in its inputs of a seat's update; None if it is not among them."""
+    def segment_of_update(self, seat: Seat) -> SegmentId | None:
+        """The segment that a seat's included update is of; None if it is not included."""
         for segment, entries in enumerate(self.inputs):
-            for place, entry in enumerate(entries):
-                if entry.seat == seat and entry.update_root == root:
-                    return SegmentId(segment), place
+            if any(entry.seat == seat for entry in entries):
+                return SegmentId(segment)
         return None
 
 

@@ -175,10 +175,8 @@ class Clerk:
         """Whether a court convicted a seat's update of a round."""
         return bool(self.run.read("convicted", round_id) >> seat & 1)
 
-    def is_pending(self, dispute: Dispute) -> bool:
-        """Whether the court can still convict what is disputed."""
-        if self.run.read("proposalId", dispute.round_id) == dispute.proposal:
-            return True
+    def is_locked(self, dispute: Dispute) -> bool:
+        """Whether what is disputed was rejected, and its bond waits for the court."""
         _, disputes = self.run.read("rejected", dispute.proposal)
         return bool(disputes)
 

@@ -51,29 +51,34 @@ class DisputeState(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """A dispute as the court stores it: Dispute of IMergeCourt.sol, in its order."""
+    """A dispute as the court stores it: Dispute of IMergeCourt.sol, in its order.
+
+    `proposer` is who is bound to `node`: of a leaf that is asked for, the update's trainer.
+    """
 
     run: Address
     round_id: RoundId
     state: DisputeState
     level: int
     deadline_s: int
+    seat: Seat
     challenger: Address
     bond_wei: Wei
     proposer: Address
     answer_bank_s: int
     choice_bank_s: int
     index: int
-    seat: Seat
+    move_s: int
     node: Digest
     proposal: Digest
     inputs: Digest
 
-    def began_s(self, move_s: int) -> int:
+    @property
+    def began_s(self) -> int:
         """Unix time at which the clock of the present move began to run."""
         choosing = self.state is DisputeState.CHOICE
         bank_s = self.choice_bank_s if choosing else self.answer_bank_s
-        return self.deadline_s - move_s - bank_s
+        return self.deadline_s - self.move_s - bank_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

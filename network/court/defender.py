@@ -10,14 +10,12 @@ import structlog
 
 from network.court.bench import Bench, Pending
 from network.court.case import Case, find_case
-from network.court.contract import Dispute
 from network.court.judge import Judge
 from network.court.moves import Act, Player, Stance, children_of, choose
 from network.history import Outcome, RunFold
 from network.keeper import View
 from network.transactions import Receipt
 from protocol.errors import InvalidTree
-from protocol.types import Address
 
 _log = structlog.get_logger(__name__)
 
@@ -39,13 +37,8 @@ class Defender:
             return  # the events have not come as far
         asks_tree = not one.history.asks_for_leaf
         stance = self._judge.stance(view.fold, case) if asks_tree else Stance.UNKNOWN
-        params = case.params
-        player = Player(me=bench.me, move_s=params.move_s, now_s=bench.now_s)
-        move = player.next_move(
-            dispute,
-            stance=stance,
-            author=_author_of(case, dispute),
-            is_pending=self._is_pending(view.fold, case, dispute),
+        move = Player(me=bench.me, now_s=bench.now_s).next_move(
+            dispute, stance=stance, is_pending=self._is_pending(view.fold, case, one)
         )
         bench.is_time(dispute.deadline_s + 1)  # then it may be another's turn
         if move is None or not bench.is_time(move.due_s):
@@ -59,7 +52,7 @@ class Defender:
                 "court_move", one.number, move.act, *state, dispute=one.number, act=move.act.value
             )
 
-    def _is_pending(self, fold: RunFold, case: Case, dispute: Dispute) -> bool:
+    def _is_pending(self, fold: RunFold, case: Case, one: Pending) -> bool:
         found = fold.rounds.get(case.round_id)
         stands = (
             found is not None
@@ -67,7 +60,9 @@ class Defender:
             and found.proposal == case.proposal
             and found.seed == case.seed
         )
-        return stands or self._bench.clerk.is_pending(dispute)
+        # Of a merge that was rejected no leaf is owed any more.
+        may_be_rejected = not one.history.asks_for_leaf
+        return stands or (may_be_rejected and self._bench.clerk.is_locked(one.dispute))
 
     def _work(self, act: Act, one: Pending, case: Case) -> Work | None:
         """What to compute and send for an act, in a thread of its own."""
@@ -83,13 +78,11 @@ class Defender:
             return clerk.open_chunk(number, case, examiner.prove_chunk(case, dispute.index))
 
         def answer() -> Receipt | None:
-            chunk, place = one.history.chunk, case.place_of(dispute.seat, dispute.node)
-            if chunk is None or place is None:
+            segment = case.segment_of_update(dispute.seat)
+            if segment is None:
                 return None
-            chunks = case.chunks_of(place[0])
-            header = case.headers[dispute.seat]
-            index = chunk - chunks.start
-            opening = examiner.open_leaf(header, chunks=len(chunks), index=index)
+            header, chunks = case.headers[dispute.seat], len(case.chunks_of(segment))
+            opening = examiner.open_leaf(header, chunks=chunks, index=dispute.index)
             return clerk.answer_leaf(number, opening)
 
         if act is Act.CHOOSE:
@@ -115,9 +108,3 @@ class Defender:
             return bench.clerk.choose(one.number, dispute, choice)
 
         return work
-
-
-def _author_of(case: Case, dispute: Dispute) -> Address | None:
-    """Whose update a leaf is asked of."""
-    place = case.place_of(dispute.seat, dispute.node)
-    return None if place is None else case.inputs[place[0]][place[1]].trainer

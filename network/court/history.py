@@ -29,14 +29,13 @@ EventName = tuple[str, int]
 
 @dataclass(slots=True, kw_only=True)
 class DisputeHistory:
-    """What the events tell of one dispute; `seat` and `chunk` where a leaf is asked for."""
+    """What the events tell of one dispute; `seat` is whose leaf is asked for, if one is."""
 
     number: int
     round_id: RoundId
     challenger: Address
     opened_block: BlockNumber
     seat: Seat | None = None
-    chunk: int | None = None
     shown: tuple[Digest, ...] = ()
     shown_below: Digest | None = None
     ended: DisputeState | None = None
@@ -77,7 +76,7 @@ class CourtFold:
             del self.disputes[number]
         return gone
 
-    def _open(self, event: Event, seat: Seat | None = None, chunk: int | None = None) -> bool:
+    def _open(self, event: Event, seat: Seat | None = None) -> bool:
         a = event.args
         if a.run.lower() != self.run.lower():
             return False
@@ -87,7 +86,6 @@ class CourtFold:
             challenger=a.challenger,
             opened_block=BlockNumber(event.block_number),
             seat=seat,
-            chunk=chunk,
             last=_name_of(event),
         )
         return True
@@ -96,7 +94,7 @@ class CourtFold:
         return self._open(event)
 
     def _on_LeafChallenged(self, event: Event) -> bool:  # noqa: N802
-        return self._open(event, Seat(event.args.seat), event.args.chunk)
+        return self._open(event, Seat(event.args.seat))
 
     def _on_ChildrenShown(self, event: Event) -> bool:  # noqa: N802
         found = self._find(event)

@@ -33,11 +33,11 @@ _Name = tuple[Digest, tuple[Digest, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A merge that could not be made so many times in a row; tried again at a Unix time."""
+    """A merge that could not be made so many times in a row; tried again when `clock` says so."""
 
     error: CommonweightError
     tries: int
-    again_s: float
+    again: float
 
 
 class Judge:
@@ -82,7 +82,7 @@ class Judge:
         if found is None or found.inputs_hashes != case.inputs_hashes or found.seed != case.seed:
             return None
         name, trouble = _name_of(case), self.trouble(case)
-        if trouble is not None and not self._bench.is_time(trouble.again_s):
+        if trouble is not None and not self._bench.is_after(trouble.again):
             return None
         if self._is_merging:
             return None
@@ -105,9 +105,9 @@ class Judge:
         before = self._troubles.get(name)
         tries = 1 if before is None else before.tries + 1
         pause_s = min(FIRST_PAUSE_S * 2.0 ** (tries - 1), LONGEST_PAUSE_S)
-        again_s = self._bench.now_s + pause_s
-        _keep(self._troubles, name, Trouble(error=error, tries=tries, again_s=again_s))
-        self._bench.is_time(again_s)
+        again = self._bench.clock() + pause_s
+        _keep(self._troubles, name, Trouble(error=error, tries=tries, again=again))
+        self._bench.is_after(again)
         _log.warning("merge_not_checked", round=case.round_id, problem=error.message)
 
 

@@ -44,26 +44,23 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Player:
-    """An account before the court, now; `move_s` is what each move has at least."""
+    """An account before the court, now."""
 
     me: Address
-    move_s: int
     now_s: float
 
-    def next_move(
-        self, dispute: Dispute, *, stance: Stance, author: Address | None, is_pending: bool
-    ) -> Move | None:
+    def next_move(self, dispute: Dispute, *, stance: Stance, is_pending: bool) -> Move | None:
         """What this account does about a dispute; None if it waits for others.
 
-        `author` made the update that is asked for, if one is; `is_pending` says that the proposal
-        still stands, or that its bond is still locked.
+        `is_pending` says that the proposal still stands or, if its tree is in dispute, that its
+        bond is still locked.
         """
         if dispute.state is DisputeState.NONE or dispute.state.is_over:
             return None
         if not is_pending:
             return Move(act=Act.END, due_s=self.now_s) if self._challenged(dispute) else None
         if dispute.state is DisputeState.LEAF:
-            return self._about_leaf(dispute, author)
+            return self._about_leaf(dispute)
         if stance is Stance.RIGHT:
             return self._in_defence(dispute)
         return self._in_pursuit(dispute, stance)
@@ -87,18 +84,17 @@ class Player:
             return self._answer(Act.OPEN, dispute, first=first)
         return self._end(dispute, first=first) if first or sure else None
 
-    def _about_leaf(self, dispute: Dispute, author: Address | None) -> Move:
+    def _about_leaf(self, dispute: Dispute) -> Move:
         if self._is_late(dispute):
             return self._end(dispute, first=self._challenged(dispute))
-        return self._answer(Act.ANSWER, dispute, first=author is not None and self._is(author))
+        return self._answer(Act.ANSWER, dispute, first=self._is(dispute.proposer))
 
     def _answer(self, act: Act, dispute: Dispute, *, first: bool) -> Move:
-        began_s = dispute.began_s(self.move_s)
-        wait_s = 0.0 if first else STANDBY_SHARE * (dispute.deadline_s - began_s)
-        return Move(act=act, due_s=began_s + wait_s)
+        wait_s = 0.0 if first else STANDBY_SHARE * (dispute.deadline_s - dispute.began_s)
+        return Move(act=act, due_s=dispute.began_s + wait_s)
 
     def _end(self, dispute: Dispute, *, first: bool) -> Move:
-        wait_s = 0.0 if first else STANDBY_SHARE * self.move_s
+        wait_s = 0.0 if first else STANDBY_SHARE * dispute.move_s
         return Move(act=Act.END, due_s=dispute.deadline_s + 1 + wait_s)
 
     def _is_late(self, dispute: Dispute) -> bool:

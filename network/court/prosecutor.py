@@ -104,14 +104,6 @@ class Prosecutor:
     def _prove(self, case: Case, wrong: WrongChunk) -> None:
         clerk = self._bench.clerk
         proven = self._bench.desk.ask(("prove", case.id), lambda: clerk.prove(case, wrong))
-        if isinstance(proven, Finished) and proven.value is not None:
-            self._bench.tell_once(
-                "merge_proven_wrong",
-                case.id,
-                round=case.round_id,
-                chunk=wrong.proof.chunk,
-                gas=proven.value.gas_used,
-            )
         self._note(case, proven)
 
     def _challenge(self, view: View, case: Case, pending: list[Pending]) -> None:
@@ -192,9 +184,7 @@ class Prosecutor:
                 return None
             return bench.clerk.prove_norm(one.round_id, one.attempt, proof)
 
-        proven = bench.desk.ask(("norm", *one.name, bool(inputs)), work)
-        if isinstance(proven, Finished) and proven.value:
-            bench.tell_once("norm_proven_wrong", *one.name, round=one.round_id, seat=seat)
+        bench.desk.ask(("norm", *one.name, bool(inputs)), work)
 
 
 def _join_s(view: View, case: Case) -> float:

@@ -21,7 +21,7 @@ from network.court.history import CourtHistory, EventName
 from network.court.judge import Judge, Recompute
 from network.court.moves import Stance
 from network.court.prosecutor import Accusation, Prosecutor
-from network.history import Revealed
+from network.history import Revealed, proposal_id
 from network.keeper import View
 from network.rpc import Rpc
 from network.run import RunContract
@@ -72,6 +72,7 @@ class CourtWatch:
                 break  # what stands on it falls with it
         for one in self._pending:
             self._defender.play(view, one)
+        self._tell_convictions(view)
         self._prosecutor.press(view)
         self._bench.desk.forget_unasked()
 
@@ -129,6 +130,31 @@ class CourtWatch:
         elif stance is Stance.UNKNOWN and trouble is not None:
             self._prosecutor.seek(case, trouble.tries, self._pending)
         return stance
+
+    def _tell_convictions(self, view: View) -> None:
+        for number, found in view.fold.rounds.items():
+            if number <= view.totals.last_final:
+                continue
+            for one in found.convictions:
+                self._bench.tell_once(
+                    "merge_convicted",
+                    proposal_id(number, found.seed, one.proposal),
+                    round=number,
+                    proposer=one.proposal.proposer,
+                    beneficiary=one.beneficiary,
+                    paid_wei=str(one.paid_wei),
+                )
+            for event in found.events:
+                if event.name == "UpdateConvicted":
+                    self._bench.tell_once(
+                        "update_convicted",
+                        number,
+                        event.args.trainer,
+                        round=number,
+                        trainer=event.args.trainer,
+                        beneficiary=event.args.beneficiary,
+                        slashed_wei=str(event.args.slashedWei),
+                    )
 
     def _is_settled(self, case: Case) -> bool:
         prosecutor = self._prosecutor
