@@ -227,15 +227,20 @@ class MergeCourtContract(Contract):
         return self.prepare("claim")
 
 
+def court_of(rpc: Rpc, run: RunContract) -> MergeCourtContract | None:
+    """The court that a run names; None if it names none. Raises what `Contract.read` raises."""
+    address = Address(run.read("mergeCourt"))
+    return None if address == ZERO_ADDRESS else MergeCourtContract(rpc, address)
+
+
 def known_court(rpc: Rpc, run: RunContract) -> MergeCourtContract | None:
-    """The court that a run names, its code checked: it takes bonds. None if there is none to trust.
+    """The run's court, its code checked, for it takes bonds; None if there is none to trust.
 
     Raises what `Contract.read` raises.
     """
-    address = Address(run.read("mergeCourt"))
-    if address == ZERO_ADDRESS:
+    court = court_of(rpc, run)
+    if court is None:
         return None
-    court = MergeCourtContract(rpc, address)
     try:
         court.check()
     except (NotAContract, CodeMismatch) as error:
