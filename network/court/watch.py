@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from network.content import DOWNLOAD_DEADLINE_S
 from network.court.bench import Bench, Pending, Report
 from network.court.case import Case, pending_cases
 from network.court.clerk import Clerk
@@ -33,6 +34,9 @@ _log = structlog.get_logger(__name__)
 
 DISSENT_SHARE = 3 / 4
 """The share of a commit phase for which a dissent waits for the court to be asked first."""
+FETCH_SHARE = 1 / 8
+LEAST_FETCH_S = 5.0
+"""A download may take such a share of the dispute window: who serves slowly gains nothing by it."""
 HOLD_SHARE = 1 / 2
 """The share of the window for which nothing is built upon a merge that is being proven wrong."""
 
@@ -202,7 +206,13 @@ def open_watch(
     params = run.params
     bench = Bench(
         clerk=Clerk(rpc=rpc, run=run, court=court, sender=sender),
-        examiner=Examiner(store, shelf, segment_ends=params.segment_ends, momentum=params.momentum),
+        examiner=Examiner(
+            store,
+            shelf,
+            segment_ends=params.segment_ends,
+            momentum=params.momentum,
+            deadline_s=max(min(DOWNLOAD_DEADLINE_S, FETCH_SHARE * params.dispute_s), LEAST_FETCH_S),
+        ),
         desk=Desk(done=wake),
         rank=rank,
         report=report or _say_nothing,
