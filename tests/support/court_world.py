@@ -258,6 +258,7 @@ class Watcher:
             store=world.store,
             shelf=self.models.cache,
             recompute=lambda fold, found: self.models.recompute(fold, found).root,
+            is_checked=lambda *_: False,
             wake=world.heads.nudge,
             rank=self.rank,
             report=lambda event, **values: self.told.append((event, values)),
