@@ -201,6 +201,7 @@ def coordinate(
                     store=store,
                     shelf=models,
                     recompute=driver.recompute,
+                    is_checked=lambda *_: True,  # nothing is merged before
                     wake=driver.wake,
                     report=tell_court,
                     first_block=first_block,

@@ -208,8 +208,9 @@ class Node:
 
     def _stand_by(self, view: View) -> None:
         due = view.due
-        if self._watch is not None and self._watch.holds(view):
-            return  # what would be built stands on a merge that is being proven wrong
+        builds = due is not None and due.kind in (Kind.OPEN, Kind.FINALIZE)
+        if builds and self._watch is not None and self._watch.holds(view):
+            return  # it would stand on a merge that is being proven wrong
         if due is not None and due.kind is Kind.PROPOSE:
             bond_wei = self._run.params.proposer_bond_gwei * GWEI
             if self._run.account(self._account).free_wei < bond_wei:

@@ -218,7 +218,8 @@ class Session:
                 rounds=options.rounds,
                 backup=options.backup,
             )
-            watch = self._watch(models, node, report) if options.watch else None
+            verifier = UpdateVerifier(store, norm_bound=run.params.norm_bound, done=node.wake)
+            watch = self._watch(models, node, verifier, report) if options.watch else None
             if watch is not None:
                 stack.callback(watch.close)
             relay, exchange = None, None
@@ -248,7 +249,7 @@ class Session:
                     learner=learner,
                 ),
                 updates=OwnUpdates(store, self.folder / "updates"),
-                verifier=UpdateVerifier(store, norm_bound=run.params.norm_bound, done=node.wake),
+                verifier=verifier,
                 submitter=Submitter(
                     run=run,
                     chain_id=self.settings.chain_id,
@@ -267,7 +268,9 @@ class Session:
             node.attach(duties, watch)
             yield node
 
-    def _watch(self, models: Models, node: Node, report: Report) -> CourtWatch | None:
+    def _watch(
+        self, models: Models, node: Node, verifier: UpdateVerifier, report: Report
+    ) -> CourtWatch | None:
         """This key's part in the run's court; whoever coordinates comes before the trainers."""
         seat = self.run.seat_of(self.signer.address)
         return open_watch(
@@ -278,6 +281,7 @@ class Session:
             store=self.store,
             shelf=models.cache,
             recompute=lambda fold, found: models.recompute(fold, found).root,
+            is_checked=verifier.is_sound,
             wake=node.wake,
             rank=MAX_RANK if seat is None else int(seat) + 1,
             report=report,

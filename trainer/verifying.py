@@ -77,6 +77,12 @@ class UpdateVerifier:
                 self._start(name, revealed)
         return verdict
 
+    def is_sound(self, header: UpdateHeader, chunks: int) -> bool:
+        """Whether an update was found to be its root's, though its norm may be a lie."""
+        check = self._checks.get((header, chunks))
+        found = (Verdict.GOOD, Verdict.LYING)
+        return check is not None and check.done() and check.result() in found
+
     def forget(self) -> None:
         """Drop the verdicts of a round that is over."""
         for name in [name for name, check in self._checks.items() if check.done()]:

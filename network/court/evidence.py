@@ -4,6 +4,7 @@ What it takes is checked: models and updates must hash to the roots that the cha
 the trees of two models, one update. Docs/protocol.md sections 2, 3 and 8.
 """
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -170,6 +171,17 @@ class Examiner:
                     )
         return None
 
+    def check_inputs(self, case: Case, seats: frozenset[Seat]) -> None:
+        """Promise that the updates of some seats can be had and are their roots'.
+
+        A header that lies about its norm is another matter. Raises what `check_update` raises.
+        """
+        for segment, entries in enumerate(case.inputs):
+            chunks = len(case.chunks_of(segment))
+            for header in (case.headers[e.seat] for e in entries if e.seat in seats):
+                with contextlib.suppress(WrongNorm):
+                    self._check(header, chunks)
+
     def tree(self, root: Digest, model: Cid | None = None) -> MerkleTree:
         """The tree of a model that is on the shelf or, with its object's id, in the store."""
         known = self._known(root)
@@ -239,12 +251,16 @@ class Examiner:
 
     def _has_update(self, header: UpdateHeader, chunks: int) -> bool:
         try:
-            check_update(self._store, header, chunks=chunks, deadline_s=self._deadline_s)
+            self._check(header, chunks)
         except StoreUnavailable:
             raise
         except CommonweightError as error:
             return isinstance(error, WrongNorm)
         return True
+
+    def _check(self, header: UpdateHeader, chunks: int) -> None:
+        with self._room:
+            check_update(self._store, header, chunks=chunks, deadline_s=self._deadline_s)
 
 
 def _cut(pieces: Iterator[bytes], start: int, size: int) -> bytes:

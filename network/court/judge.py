@@ -1,4 +1,8 @@
-"""What this node's own merge says of a proposal; a fetched model says nothing."""
+"""What this node's own merge says of a proposal; a fetched model says nothing.
+
+The merge counts only once every included update was seen to be its root's: two thirds of the stake
+may have frozen others, of which the court knows better.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +12,11 @@ import structlog
 
 from network.court.bench import Bench
 from network.court.case import Case
-from network.court.desk import Failed
+from network.court.desk import Failed, Finished
 from network.court.moves import Stance
 from network.history import RoundHistory, RunFold
 from protocol.errors import CommonweightError, ContentUnavailable
+from protocol.rounds import UpdateHeader
 from protocol.types import Digest
 
 _log = structlog.get_logger(__name__)
@@ -28,6 +33,9 @@ Recompute = Callable[[RunFold, RoundHistory], Digest | None]
 Raises a CommonweightError if it can not be made now.
 """
 
+IsChecked = Callable[[UpdateHeader, int], bool]
+"""Whether this process found an update of so many chunks to be its root's."""
+
 _Name = tuple[Digest, tuple[Digest, ...]]
 
 
@@ -43,9 +51,12 @@ class Trouble:
 class Judge:
     """Compares proposals with own merges; one merge a look, since it may take long."""
 
-    def __init__(self, bench: Bench, recompute: Recompute) -> None:
+    def __init__(self, bench: Bench, recompute: Recompute, is_checked: IsChecked) -> None:
         self._bench = bench
         self._recompute = recompute
+        self._is_checked = is_checked
+        self._sound: dict[_Name, bool] = {}
+        self._gaps: dict[_Name, int] = {}
         self._roots: dict[_Name, Digest] = {}
         self._troubles: dict[_Name, Trouble] = {}
         self._has_merged = False
@@ -66,22 +77,48 @@ class Judge:
         if own is not None and isinstance(error, ContentUnavailable) and error.cid == own.hex():
             del self._roots[_name_of(case)]
 
-    def trouble(self, case: Case) -> Trouble | None:
-        """Why the own merge could not be made the last time."""
-        return self._troubles.get(_name_of(case))
+    def failures(self, case: Case) -> int:
+        """How often in a row the own merge, or a check of its inputs, failed."""
+        trouble = self._troubles.get(_name_of(case))
+        return max(0 if trouble is None else trouble.tries, self._gaps.get(_name_of(case), 0))
 
     def stance(self, fold: RunFold, case: Case) -> Stance:
-        """Whether the proposal is right; UNKNOWN while the own merge is missing."""
+        """Whether the proposal is right; UNKNOWN while own merge or inputs are not there."""
+        is_sound = self._has_sound_inputs(case)
         own = self.own_root(case) or self._merge(fold, case)
-        if own is None:
+        if own is None or not is_sound:
             return Stance.UNKNOWN
         return Stance.RIGHT if own == case.proposal.model_root else Stance.WRONG
+
+    def _has_sound_inputs(self, case: Case) -> bool:
+        name = _name_of(case)
+        if name in self._sound:
+            return True
+        left = frozenset(
+            entry.seat
+            for segment, entries in enumerate(case.inputs)
+            for entry in entries
+            if not self._is_checked(case.headers[entry.seat], len(case.chunks_of(segment)))
+        )
+        if left:
+            examiner = self._bench.examiner
+            found = self._bench.desk.ask(
+                ("inputs", name), lambda: examiner.check_inputs(case, left)
+            )
+            if isinstance(found, Failed):
+                _keep(self._gaps, name, found.tries)
+            if not isinstance(found, Finished):
+                return False
+        self._gaps.pop(name, None)
+        _keep(self._sound, name, value=True)
+        return True
 
     def _merge(self, fold: RunFold, case: Case) -> Digest | None:
         found = fold.rounds.get(case.round_id)
         if found is None or found.inputs_hashes != case.inputs_hashes or found.seed != case.seed:
             return None
-        name, trouble = _name_of(case), self.trouble(case)
+        name = _name_of(case)
+        trouble = self._troubles.get(name)
         if trouble is not None and not self._bench.is_after(trouble.again):
             return None
         if self._is_merging:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from network.content import DOWNLOAD_DEADLINE_S
 from network.court.bench import Bench, Pending, Report
 from network.court.case import Case, pending_cases
 from network.court.clerk import Clerk
@@ -18,7 +19,7 @@ from network.court.defender import Defender
 from network.court.desk import Desk
 from network.court.evidence import Examiner, ModelShelf
 from network.court.history import CourtHistory, EventName
-from network.court.judge import Judge, Recompute
+from network.court.judge import IsChecked, Judge, Recompute
 from network.court.moves import Stance
 from network.court.prosecutor import Accusation, Prosecutor
 from network.history import Revealed, proposal_id
@@ -33,6 +34,9 @@ _log = structlog.get_logger(__name__)
 
 DISSENT_SHARE = 3 / 4
 """The share of a commit phase for which a dissent waits for the court to be asked first."""
+FETCH_SHARE = 1 / 8
+LEAST_FETCH_S = 5.0
+"""A download may take such a share of the dispute window: who serves slowly gains nothing by it."""
 HOLD_SHARE = 1 / 2
 """The share of the window for which nothing is built upon a merge that is being proven wrong."""
 
@@ -44,12 +48,12 @@ class CourtWatch:
     """
 
     def __init__(
-        self, bench: Bench, court: MergeCourtContract, history: CourtHistory, recompute: Recompute
+        self, bench: Bench, court: MergeCourtContract, history: CourtHistory, judge: Judge
     ) -> None:
         self._bench = bench
         self._court = court
         self._history = history
-        self._judge = Judge(bench, recompute)
+        self._judge = judge
         self._prosecutor = Prosecutor(bench, self._judge)
         self._defender = Defender(bench, self._judge)
         self._read: dict[int, tuple[EventName, Dispute]] = {}
@@ -124,11 +128,11 @@ class CourtWatch:
 
     def _look_at(self, view: View, case: Case) -> Stance:
         stance = self._judge.stance(view.fold, case)
-        own_root, trouble = self._judge.own_root(case), self._judge.trouble(case)
+        own_root, failures = self._judge.own_root(case), self._judge.failures(case)
         if stance is Stance.WRONG and own_root is not None:
             self._prosecutor.pursue(view, case, own_root, self._pending)
-        elif stance is Stance.UNKNOWN and trouble is not None:
-            self._prosecutor.seek(case, trouble.tries, self._pending)
+        elif stance is Stance.UNKNOWN and failures:
+            self._prosecutor.seek(case, failures, self._pending)
         return stance
 
     def _tell_convictions(self, view: View) -> None:
@@ -187,6 +191,7 @@ def open_watch(
     store: ContentStore,
     shelf: ModelShelf,
     recompute: Recompute,
+    is_checked: IsChecked,
     wake: Callable[[], None],
     rank: int = 0,
     report: Report | None = None,
@@ -202,14 +207,20 @@ def open_watch(
     params = run.params
     bench = Bench(
         clerk=Clerk(rpc=rpc, run=run, court=court, sender=sender),
-        examiner=Examiner(store, shelf, segment_ends=params.segment_ends, momentum=params.momentum),
+        examiner=Examiner(
+            store,
+            shelf,
+            segment_ends=params.segment_ends,
+            momentum=params.momentum,
+            deadline_s=max(min(DOWNLOAD_DEADLINE_S, FETCH_SHARE * params.dispute_s), LEAST_FETCH_S),
+        ),
         desk=Desk(done=wake),
         rank=rank,
         report=report or _say_nothing,
         wake=wake,
     )
     history = CourtHistory(rpc, court, run.address, first_block=first_block)
-    return CourtWatch(bench, court, history, recompute)
+    return CourtWatch(bench, court, history, Judge(bench, recompute, is_checked))
 
 
 def _say_nothing(event: str, **values: Any) -> None:

@@ -244,6 +244,7 @@ class Watcher:
         self.keeper = Keeper(world.client, self.history, self.sender, world.heads)
         cache = ModelCache(world.folder / name / "models", momentum=True)
         self.models = Models(world.store, cache, world.spec, world.client.params)
+        self.court = MergeCourtContract(world.rpc, world.court.address)
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.watch: CourtWatch = self._open()
 
@@ -252,11 +253,12 @@ class Watcher:
         watch = open_watch(
             rpc=world.rpc,
             run=world.client,
-            court=MergeCourtContract(world.rpc, world.court.address),
+            court=self.court,
             sender=self.sender,
             store=world.store,
             shelf=self.models.cache,
             recompute=lambda fold, found: self.models.recompute(fold, found).root,
+            is_checked=lambda *_: False,
             wake=world.heads.nudge,
             rank=self.rank,
             report=lambda event, **values: self.told.append((event, values)),
@@ -266,8 +268,9 @@ class Watcher:
         return watch
 
     def restart(self) -> None:
-        """Forget all that is not on disk."""
+        """Forget all that is not on disk; what was being done is done or failed by then."""
         self.watch.close()
+        self.watch._bench.desk._pool.shutdown(wait=True)
         self.sender.resume()
         self.history = RunHistory(self.world.rpc, self.world.client)
         self.keeper = Keeper(self.world.client, self.history, self.sender, self.world.heads)
@@ -280,7 +283,7 @@ class Watcher:
         self.watch.look(view)
         return view
 
-    def attend(self, until, *, timeout_s: float = 20.0) -> View:
+    def attend(self, until, *, timeout_s: float = 60.0) -> View:
         """Look until something is so; acts run meanwhile."""
         give_up_at = time.monotonic() + timeout_s
         while True:

@@ -9,11 +9,14 @@ from support.court_world import AGGREGATOR, ATTACKER, WITNESS, CourtWorld
 from network.court import clerk
 from network.court.contract import DisputeState
 from network.history import Outcome
+from network.remedies import REMEDIES
 from protocol.cid import cid_of
+from protocol.errors import RpcUnavailable
 from protocol.merkle import MerkleTree
 from protocol.proofs import child_siblings, children_below
+from trainer.account import TrainerAccount
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
@@ -260,16 +263,27 @@ def test_a_long_proof_is_fed_in_parts_and_taken_up_after_a_kill(make_world, monk
     watcher = world.watcher()
     number = world.freeze_round()
     world.propose(world.wrong(world.merge(number), chunk=31), person=ATTACKER)
-    nonce = "eth_getTransactionCount"
-    first = int(world.evm.rpc(nonce, watcher.address, "latest"), 16)
-    watcher.look()
-    watcher.attend(lambda _: int(world.evm.rpc(nonce, watcher.address, "latest"), 16) > first)
+    first = sent_by(world, watcher)
+    send, keys = watcher.sender.send, []
+
+    def send_once(key, *arguments, **options):
+        keys.append(key)
+        if len(keys) > 1:
+            raise RpcUnavailable(url="node", reason="killed")
+        return send(key, *arguments, **options)
+
+    monkeypatch.setattr(watcher.sender, "send", send_once)
+    watcher.attend(lambda _: len(keys) > 1)
     watcher.restart()
+    monkeypatch.setattr(watcher.sender, "send", send)
     watcher.attend(lambda v: v.fold.rounds[number].convictions)
     keys = [key for key in keys_of(world, "watcher") if key.startswith("court/feed")]
     assert len(keys) >= 2
-    sent = int(world.evm.rpc(nonce, watcher.address, "latest"), 16) - first
-    assert sent == len(keys) + 1
+    assert sent_by(world, watcher) - first == len(keys) + 1
+
+
+def sent_by(world, watcher):
+    return int(world.evm.rpc("eth_getTransactionCount", watcher.address, "latest"), 16)
 
 
 def keys_of(world, name):
@@ -345,3 +359,26 @@ def test_a_lie_about_a_norm_is_proven_before_and_after_the_freeze(make_world, fr
         world.run.freeze((0, 1, 2))
         assert watcher.look().fold.rounds[number].included == 0b011
         assert watcher.look().fold.rounds[number].inputs
+
+
+def test_claim_brings_home_what_run_and_court_owe(make_world):
+    """Half of the bond from the run, the own bond from the court: one command for both."""
+    world = make_world()
+    watcher = world.watcher()
+    number = world.freeze_round()
+    wrong = world.wrong(world.merge(number), chunk=2)
+    world.propose(wrong, person=ATTACKER, publish=False)
+    watcher.attend(lambda _: world.court.disputeCount())
+    pass_clocks(world)
+    watcher.attend(lambda v: v.fold.rounds[number].convictions)
+    watcher.attend(lambda _: not watcher.watch.is_busy)
+    account = TrainerAccount(
+        rpc=world.rpc, run=world.client, sender=watcher.sender, court=watcher.court
+    )
+    held = account.holdings()
+    assert held.court_wei == world.court.creditOf(watcher.address) > 0
+    assert held.run_free_wei == world.client.params.proposer_bond_gwei * 10**9 // 2
+    assert account.claim() == held.court_wei + held.run_free_wei
+    assert account.holdings().court_wei == account.holdings().run_free_wei == 0
+    with pytest.raises(REMEDIES["NothingToClaim"]):
+        account.claim()

@@ -13,6 +13,7 @@ from network.court.contract import Dispute, DisputeState
 from network.court.desk import Desk
 from network.court.evidence import Examiner
 from network.court.history import CourtFold
+from network.court.judge import Judge
 from network.court.watch import CourtWatch
 from network.keeper import View
 from network.run import OpenRound, Totals
@@ -280,9 +281,9 @@ class Court:
 class Watched:
     """A watch of one round, with its own merge `own`, and all that it does written down."""
 
-    def __init__(self, made: Round, *, own=None, rank=0, court=None, clerk=None) -> None:
+    def __init__(self, made: Round, *, own=None, rank=0, court=None, checked=True) -> None:
         self.made, self.court = made, court or Court()
-        self.clerk = clerk or Clerk(made.fold.params)
+        self.clerk = Clerk(made.fold.params)
         self.own = made.right if own is None else own
         self.shelf = Shelf(made.parent, *(() if isinstance(self.own, Exception) else (self.own,)))
         self.merges, self.wakes, self.told = [], [], []
@@ -299,7 +300,8 @@ class Watched:
             clock=lambda: self.clock[0],
         )
         self.bench = bench
-        self.watch = CourtWatch(bench, self.court, self.court, self._recompute)
+        judge = Judge(bench, self._recompute, lambda *_: checked)
+        self.watch = CourtWatch(bench, self.court, self.court, judge)
 
     def _recompute(self, _fold, found):
         self.merges.append(found.round_id)

@@ -1,5 +1,7 @@
 """When a watcher acts, in which order, and that it acts once, whatever it forgets."""
 
+from dataclasses import replace
+
 import pytest
 from unit.network.court.makers import (
     DISPUTE_S,
@@ -18,6 +20,7 @@ from unit.trainer.makers import ME
 from network.court.contract import DisputeState
 from network.court.watch import open_watch
 from network.remedies import REMEDIES
+from protocol.cid import cid_of
 from protocol.errors import ContentUnavailable, RpcUnavailable
 from protocol.rounds import Phase
 
@@ -379,6 +382,35 @@ def test_a_rejected_proposal_is_pursued_while_its_bond_is_locked(tmp_path):
 # --- updates
 
 
+def test_a_merge_of_bytes_that_are_not_the_roots_says_nothing(tmp_path):
+    """Two thirds of the stake froze another update than its object: whoever has it is asked."""
+    made = Round(tmp_path)
+    found = made.fold.rounds[1]
+    one = found.reveals[1]
+    found.reveals[1] = replace(one, header=replace(one.header, update_root=b"\x07" * 32))
+    made.propose()
+    watched = Watched(made, checked=False)
+    patient(watched, made.view())
+    assert watched.acts == []
+    assert not watched.watch.is_wrong(1)
+    patient(watched, made.view(OPENED_S + DISPUTE_S / 4))
+    ((act, _, missing),) = watched.clerk.sent
+    assert (act, missing.seat) == ("challenge_leaf", 1)
+
+
+def test_inputs_are_checked_once_before_a_proposal_is_judged(tmp_path):
+    made = Round(tmp_path)
+    made.propose()
+    watched = Watched(made, checked=False)
+    watched.look(made.view())
+    assert watched.acts == ["prove"]
+    for update in made.updates:
+        made.store.forget(cid_of(update))
+    made.propose(made.right)
+    watched.look(made.view())
+    assert not watched.watch.is_busy
+
+
 def test_a_missing_update_is_asked_for_once(tmp_path):
     """After some tries and a quarter of the window; a second look at it costs nothing."""
     made = Round(tmp_path, missing=(1,))
@@ -462,5 +494,6 @@ def test_a_lie_about_a_norm_is_proven_once_the_chain_knows_enough(tmp_path, prop
 def test_without_a_court_nothing_is_watched():
     """And the log says so."""
     run = type("Run", (), {"address": STRANGER})()
-    nothing = dict.fromkeys(("rpc", "sender", "store", "shelf", "recompute", "wake"))
+    names = ("rpc", "sender", "store", "shelf", "recompute", "is_checked", "wake")
+    nothing = dict.fromkeys(names)
     assert open_watch(run=run, court=None, **nothing) is None
