@@ -57,7 +57,7 @@ class ModelFiles:
             return False
         builder = MerkleTreeBuilder(self._leaf_bytes)
         try:
-            for piece in self.read(root):
+            for piece in self.open(root):
                 builder.update(piece)
             if builder.finish().root == root:
                 return True
@@ -66,7 +66,7 @@ class ModelFiles:
         path.unlink(missing_ok=True)
         return False
 
-    def read(self, root: Digest) -> Iterator[bytes]:
+    def open(self, root: Digest) -> Iterator[bytes]:
         """The model object in pieces."""
         with self._path(root).open("rb") as file:
             while piece := file.read(_PIECE_BYTES):
@@ -162,7 +162,7 @@ class Aggregator:
         ]
         root, model = merge_model(
             self._store,
-            parent=lambda: self._files.read(found.parent_root),
+            parent=lambda: self._files.open(found.parent_root),
             inputs=updates,
             layout=self._spec.layout,
             params=self._spec.merge,

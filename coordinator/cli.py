@@ -115,6 +115,7 @@ def create_run(context: click.Context, /, **options: Any) -> None:
 @click.option("--relay-host", default="127.0.0.1", show_default=True)
 @click.option("--relay-port", type=click.IntRange(0, 65535), default=8550, show_default=True)
 @click.option("--unchecked", is_flag=True, help="Do not compare the contracts' code.")
+@click.option("--no-watch", is_flag=True, help="Bring nothing to the merge court.")
 @click.pass_context
 def coordinate(context: click.Context, /, **options: Any) -> None:
     """Drive the rounds of RUN: relay, post, merge, propose, settle. Can be killed and restarted."""

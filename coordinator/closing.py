@@ -228,7 +228,7 @@ class Closer:
             view.fold,
             every=1 if is_last and not self._waits_final else self._settle_every,
         )
-        rounds = undisputed(self._run, rounds)
+        rounds = undisputed(self._run, self._keeper.right(rounds))
         settle = settle_calls(self._run, view.fold, rounds)
         pending = round_id - totals.last_final - len(rounds)
         opens = (

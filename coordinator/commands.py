@@ -22,6 +22,8 @@ from coordinator.publish import publish_dataset
 from coordinator.relay_server import RelayServer
 from learning.tasks import load_task
 from network.abi import Event
+from network.court.contract import known_court
+from network.court.watch import open_watch
 from network.deployment import find_deployment
 from network.heads import HeadWatcher
 from network.history import RoundHistory, RunHistory
@@ -131,6 +133,7 @@ def coordinate(
     relay_host: str,
     relay_port: int,
     unchecked: bool,
+    no_watch: bool,
 ) -> None:
     """Drive a run's rounds."""
     address = read_address("RUN", run)
@@ -153,6 +156,10 @@ def coordinate(
             model_root=root,
         )
 
+    def tell_court(event: str, **values: Any) -> None:
+        said = " ".join(f"{name}={value}" for name, value in values.items())
+        output.result(f"court: {event} {said}".rstrip(), event=event, **values)
+
     with open_store(settings) as store, open_chain(settings) as chain:
         contract = RunContract(chain.rpc, address)
         first_block = find_run(chain.rpc, find_deployment(settings), address).block
@@ -160,7 +167,8 @@ def coordinate(
             contract.check()
         params = contract.params
         spec = load_spec(store, params)
-        models = make_data_dir(settings) / "models" / address.lower()
+        folder = make_data_dir(settings) / "models" / address.lower()
+        models = ModelFiles(folder, momentum=params.momentum)
         inbox = Inbox(
             chain_id=settings.chain_id,
             run=address,
@@ -176,14 +184,28 @@ def coordinate(
                 chain.heads,
                 inbox,
                 store=store,
-                aggregator=Aggregator(
-                    store, ModelFiles(models, momentum=params.momentum), spec, params
-                ),
+                aggregator=Aggregator(store, models, spec, params),
                 layout=spec.layout,
                 options=options,
                 on_round=tell,
             ) as driver,
         ):
+            watch = None
+            if not no_watch:
+                watch = open_watch(
+                    rpc=chain.rpc,
+                    run=contract,
+                    court=known_court(chain.rpc, contract),
+                    sender=chain.sender,
+                    store=store,
+                    shelf=models,
+                    recompute=driver.recompute,
+                    wake=driver.wake,
+                    report=tell_court,
+                    first_block=first_block,
+                )
+            if watch is not None:
+                driver.attach(watch)
             output.result(f"relay {relay.url}", relay=relay.url, run=address)
             driver.drive()
 

@@ -16,8 +16,9 @@ from coordinator.closing import Closer
 from coordinator.inbox import Inbox, OpenWindow
 from coordinator.merge_jobs import MergeJobs
 from coordinator.posting import Poster
+from network.court.watch import CourtWatch
 from network.heads import HeadWatcher
-from network.history import Outcome, RoundHistory, RunHistory
+from network.history import Outcome, RoundHistory, RunFold, RunHistory
 from network.keeper import RACES, Keeper, View, ensure_bonds
 from network.run import RunContract
 from network.store import ContentStore
@@ -110,11 +111,33 @@ class Driver:
         self._vouched: set[Digest] = {run.params.genesis_root}
         self._wrong: set[Digest] = set()
         self._reported: dict[int, Outcome] | None = None
+        self._watch: CourtWatch | None = None
+        self._woken = 0
+
+    def attach(self, watch: CourtWatch) -> None:
+        """Bring wrong merges to court before anything else is done about them."""
+        self._watch = watch
+        self._keeper.beware(watch.is_wrong)
+
+    def recompute(self, fold: RunFold, found: RoundHistory) -> Digest | None:
+        """The root of a frozen round's merge; None while it is made, an error if it can not be."""
+        merged = self._jobs.prepared(fold, found, found.inputs)
+        failure = None if merged is not None else self._jobs.failure(found, found.inputs)
+        if failure is not None:
+            raise failure
+        return None if merged is None else merged.root
+
+    def wake(self) -> None:
+        """Look again now; from any thread."""
+        self._woken += 1
+        self._heads.nudge()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._watch is not None:
+            self._watch.close()
         self._jobs.close()
 
     def drive(self, *, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -128,7 +151,9 @@ class Driver:
             acted = False
             try:
                 view = self._look()
+                self._attend_court(view)
                 if self._is_finished(view):
+                    self._leave_court()
                     return
                 acted = self._act(view)
             except RACES as refusal:
@@ -150,6 +175,26 @@ class Driver:
         self._report(view)
         return view
 
+    def _attend_court(self, view: View) -> None:
+        """What the court is to hear; that it can not hear now keeps nothing else from going on."""
+        if self._watch is None:
+            return
+        found = view.round
+        for seat in [] if found is None else self._jobs.liars(view.fold, found):
+            assert found is not None, "it has the liars"
+            self._watch.accuse(found.round_id, found.attempt, found.reveals[seat])
+        try:
+            self._watch.look(view)
+        except CommonweightError as error:
+            _log.warning("court_not_seen", problem=error.message, remedy=error.remedy)
+
+    def _leave_court(self) -> None:
+        try:
+            if self._watch is not None:
+                self._watch.claim()
+        except CommonweightError as error:
+            _log.warning("not_claimed", problem=error.message, remedy=error.remedy)
+
     def _act(self, view: View) -> bool:
         found, phase = view.round, view.current.phase
         if phase is Phase.IDLE:
@@ -170,7 +215,8 @@ class Driver:
         """Settle, and open the next round upon a model that this coordinator vouches for."""
         if self._options.register:
             self._register(view)
-        if not self._vouches(view):
+        is_held = self._watch is not None and self._watch.holds(view)
+        if is_held or not self._vouches(view):
             return False
         return self._keeper.make(view) is not None
 
@@ -218,7 +264,7 @@ class Driver:
         if view.totals.closed:
             return True
         over = view.current.phase is Phase.IDLE and view.current.round_id >= self._last_round
-        if not over:
+        if not over or (self._watch is not None and self._watch.is_busy):
             return False
         return not self._options.wait_final or view.totals.last_final >= self._last_round
 
@@ -232,7 +278,7 @@ class Driver:
         self._reported = outcomes
 
     def _signs(self) -> tuple[object, ...]:
-        return (self._inbox.version, self._jobs.version, self._heads.head)
+        return (self._inbox.version, self._jobs.version, self._woken, self._heads.head)
 
     def _wait(self, seen: tuple[object, ...], view: View | None) -> None:
         """Until a head, a message, a merge or the next moment at which something is due."""
@@ -240,6 +286,8 @@ class Driver:
         moments = [now_s + _RETRY_S] if view is None or view.due is not None else []
         if view is not None:
             moments += self._keeper.wake_at_s(view) + self._poster.wake_at_s(view)
+        if self._watch is not None:
+            moments += self._watch.wake_at_s()
         # Moments are block time; the watcher counts in this clock's.
         ahead_s = now_s - self._clock()
         wake_at = [moment - ahead_s for moment in moments if moment > now_s]

@@ -11,10 +11,10 @@ from network.content import check_update
 from network.history import RoundHistory, RunFold
 from network.store import ContentStore
 from protocol.cid import Cid
-from protocol.errors import CommonweightError
+from protocol.errors import CommonweightError, WrongNorm
 from protocol.layout import Layout
 from protocol.rounds import UpdateHeader
-from protocol.types import Digest, SegmentId
+from protocol.types import Digest, Seat, SegmentId
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +48,7 @@ class MergeJobs:
         self._checks: dict[tuple[UpdateHeader, int], Future[None]] = {}
         self._merges: dict[_Job, Future[MergedModel]] = {}
         self._failed_at: dict[_Job, float] = {}
+        self._failures: dict[_Job, CommonweightError] = {}
         self._closed = False
         self.version = 0
 
@@ -81,7 +82,24 @@ class MergeJobs:
             _log.warning("merge_failed", round=found.round_id, problem=str(error))
             del self._merges[job]
             self._failed_at[job] = self._clock()
+            if isinstance(error, CommonweightError):
+                self._failures[job] = error
             return None
+
+    def failure(self, found: RoundHistory, inputs: Inputs) -> CommonweightError | None:
+        """Why the last try of this merge failed; None while it runs, or before it failed."""
+        job = (found.parent_root, inputs)
+        return None if job in self._merges else self._failures.get(job)
+
+    def liars(self, fold: RunFold, found: RoundHistory) -> list[Seat]:
+        """Seats whose revealed header was found to lie about its norm."""
+        seats = []
+        for seat, revealed in found.reveals.items():
+            chunks = len(self._layout.segment_chunks(fold.segment_at(found, seat)))
+            check = self._checks.get((revealed.header, chunks))
+            if check is not None and check.done() and not check.cancelled():
+                seats += [seat] if isinstance(check.exception(), WrongNorm) else []
+        return seats
 
     def _start(self, job: _Job, fold: RunFold, found: RoundHistory) -> None:
         self._forget_old()
@@ -121,5 +139,7 @@ class MergeJobs:
         """Hold on to the last few rounds only."""
         while len(self._merges) >= 2 * MERGERS:
             self._merges.pop(next(iter(self._merges)))
+        while len(self._failures) >= 2 * MERGERS:
+            self._failures.pop(next(iter(self._failures)))
         while len(self._checks) >= 2 * 256:
             self._checks.pop(next(iter(self._checks)))

@@ -17,7 +17,7 @@ from protocol.codec import (
     model_leaf_bytes,
     model_leaves,
 )
-from protocol.errors import InvalidModel, InvalidUpdate
+from protocol.errors import InvalidModel, InvalidUpdate, WrongNorm
 from protocol.layout import Layout
 from protocol.merge import MergeParams, merge_chunks
 from protocol.merkle import MerkleTreeBuilder, SumTreeBuilder
@@ -67,7 +67,7 @@ def check_update(
 ) -> None:
     """Promise that a revealed update can be had and is what its header says.
 
-    Raises what `ContentStore.open` raises, and InvalidUpdate for another size, root or norm.
+    Raises what `ContentStore.open` raises, InvalidUpdate for another size or root, and WrongNorm.
     """
     expected = chunks * UPDATE_LEAF_BYTES
     if header.update_size != expected:
@@ -80,7 +80,7 @@ def check_update(
     if tree.root != header.update_root:
         raise InvalidUpdate(what="root", expected=header.update_root.hex(), actual=tree.root.hex())
     if tree.ssq != header.ssq:
-        raise InvalidUpdate(what="sum of squares", expected=header.ssq, actual=tree.ssq)
+        raise WrongNorm(what="sum of squares", expected=header.ssq, actual=tree.ssq)
 
 
 def check_model(

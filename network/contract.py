@@ -1,5 +1,6 @@
 """A deployed contract: typed reads and prepared calls. A contract's own client is thin above it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from network.abi import Abi
@@ -19,12 +20,20 @@ class Contract:
         self._rpc = rpc
         self._reverts = reverts
 
-    def read(self, function: str, *args: Any, block: int | str = "latest") -> Any:
+    def read(
+        self,
+        function: str,
+        *args: Any,
+        block: int | str = "latest",
+        options: Mapping[str, str] | None = None,
+    ) -> Any:
         """What a view function returns: nothing, one value, or a tuple.
 
-        Raises NotAContract, TransactionReverted, and what `Rpc` raises.
+        `options` join the request, a sender and a fee say. Raises NotAContract,
+        TransactionReverted, and what `Rpc` raises.
         """
-        request = {"to": self.address, "data": "0x" + self.abi.encode(function, *args).hex()}
+        data = "0x" + self.abi.encode(function, *args).hex()
+        request = {**(options or {}), "to": self.address, "data": data}
         tag = hex(block) if isinstance(block, int) else block
         try:
             answer = bytes.fromhex(self._rpc.call("eth_call", request, tag)[2:])

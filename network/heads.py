@@ -91,6 +91,11 @@ class HeadWatcher:
         """Whether heads come by subscription now, and not by polling."""
         return self._subscribed.is_set()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called: nothing wakes anybody any more."""
+        return self._stopping.is_set()
+
     def nudge(self) -> None:
         """Wake every waiter to look again."""
         with self._changed:

@@ -7,23 +7,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from eth_utils.crypto import keccak
+
 from network.abi import Event
 from network.events import EventReader, Position
 from network.rpc import Rpc
 from network.run import RunContract, RunParams
 from protocol.assignment import segment_of
 from protocol.cid import Cid
+from protocol.codec import model_leaf_bytes
+from protocol.proofs import inputs_preimage
 from protocol.rounds import (
     InputEntry,
     UpdateHeader,
     address_bytes,
+    bitmap_of,
     header_hash,
     inputs_hash,
     rank_of,
     seats_in,
     weights,
 )
-from protocol.types import Address, Attempt, BlockNumber, Digest, Gwei, RoundId, Seat, SegmentId
+from protocol.types import (
+    Address,
+    Attempt,
+    BlockNumber,
+    Digest,
+    Gwei,
+    RoundId,
+    Seat,
+    SegmentId,
+    Wei,
+)
+
+ALL_BPS = 10_000
 
 
 class Outcome(IntEnum):
@@ -59,9 +76,35 @@ class Proposal:
     finalizable_at_s: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conviction:
+    """A proposal that the merge court convicted, also after trainers had rejected it."""
+
+    proposal: Proposal
+    beneficiary: Address
+    paid_wei: Wei
+    burned_wei: Wei
+
+
+def proposal_id(round_id: int, seed: Digest, proposal: Proposal) -> Digest:
+    """The run's name of a proposal, by which the merge court knows it."""
+    words = (
+        round_id.to_bytes(32, "big"),
+        seed,
+        proposal.model_root,
+        address_bytes(proposal.proposer).rjust(32, b"\0"),
+        proposal.finalizable_at_s.to_bytes(32, "big"),
+    )
+    return keccak(b"".join(words))
+
+
 @dataclass(slots=True, kw_only=True)
 class RoundHistory:
-    """One round, as far as it got; a reopened round starts anew with a higher attempt."""
+    """One round, as far as it got; a reopened round starts anew with a higher attempt.
+
+    `rejected` are the proposals that no longer stand, oldest first; `convictions` those of them
+    that the merge court convicted. `convicted` is the bitmap of seats whose updates it convicted.
+    """
 
     round_id: RoundId
     attempt: Attempt
@@ -79,6 +122,8 @@ class RoundHistory:
     inputs: tuple[tuple[InputEntry, ...], ...] = ()
     proposal: Proposal | None = None
     rejected: list[Proposal] = field(default_factory=list)
+    convictions: list[Conviction] = field(default_factory=list)
+    convicted: int = 0
     outcome: Outcome = Outcome.OPEN
     failure: int | None = None
     rewards_wei: dict[Address, int] = field(default_factory=dict)
@@ -91,19 +136,15 @@ class RoundHistory:
             return self.parent_root
         return self.proposal.model_root if self.proposal else None
 
+    def take_back(self) -> None:
+        """The proposal no longer stands."""
+        if self.proposal is not None:
+            self.rejected.append(self.proposal)
+        self.proposal = None
+
     def input_preimages(self) -> list[bytes]:
         """What `finalize` wants: the preimage of each segment's inputs hash. Section 4."""
-        return [
-            b"".join(
-                address_bytes(entry.trainer)
-                + bytes((entry.seat,))
-                + entry.weight.to_bytes(3, "big")
-                + entry.update_root
-                + entry.header_hash
-                for entry in segment
-            )
-            for segment in self.inputs
-        ]
+        return [inputs_preimage(segment) for segment in self.inputs]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,6 +237,7 @@ class RunFold:
 
     def _on_RoundFailed(self, event: Event) -> None:  # noqa: N802
         found = self.rounds[event.args.round]
+        found.take_back()
         found.outcome, found.failure = Outcome.FAILED, event.args.reason
 
     def _on_RoundVoided(self, event: Event) -> None:  # noqa: N802
@@ -205,9 +247,30 @@ class RunFold:
 
     def _on_MergeReopened(self, event: Event) -> None:  # noqa: N802
         found = self.rounds[event.args.round]
-        if found.proposal is not None:
-            found.rejected.append(found.proposal)
-        found.proposal, found.outcome = None, Outcome.OPEN
+        found.take_back()
+        found.outcome = Outcome.OPEN
+
+    def _on_MergeConvicted(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds[event.args.round]
+        if found.rejected:  # the same call took it back
+            found.convictions.append(_conviction(found.rejected[-1], event))
+
+    def _on_RejectedConvicted(self, event: Event) -> None:  # noqa: N802
+        for found in (*self.rounds.values(), *self.voided):
+            for one in found.rejected:
+                if proposal_id(found.round_id, found.seed, one) == event.args.proposal:
+                    found.convictions.append(_conviction(one, event))
+
+    def _on_UpdateConvicted(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds.get(event.args.round)
+        if found is not None:
+            mine = (s for s, r in found.reveals.items() if r.trainer == event.args.trainer)
+            found.convicted |= bitmap_of(mine)
+        # The run takes its share of what lies at the seat; what was unbonding does not count here.
+        for seat, trainer in self.trainers.items():
+            if trainer == event.args.trainer:
+                held = self.stakes_gwei[seat]
+                self.stakes_gwei[seat] = Gwei(held - held * self.params.slash_bps // ALL_BPS)
 
     def _on_RewardCredited(self, event: Event) -> None:  # noqa: N802
         self.rounds[event.args.round].rewards_wei[event.args.trainer] = event.args.amountWei
@@ -216,6 +279,17 @@ class RunFold:
         found = self.rounds[event.args.round]
         if found.outcome is Outcome.PROPOSED:
             found.outcome = Outcome.FINAL
+
+    def object_of(self, root: Digest) -> Cid | None:
+        """Where the chain says that a model is; None if it names no object of a model's size."""
+        size = self.params.chunks * model_leaf_bytes(momentum=self.params.momentum)
+        if root == self.params.genesis_root:
+            return self.params.genesis
+        for _, found in sorted(self.rounds.items(), reverse=True):
+            for one in (found.proposal, *found.rejected):
+                if one is not None and one.model_root == root and one.model.size == size:
+                    return one.model
+        return None
 
     def freeze_inputs(
         self, found: RoundHistory, stakes_gwei: dict[Seat, Gwei]
@@ -258,6 +332,16 @@ class RunFold:
         return segment_of(
             rank=rank_of(seat, found.roster), segment_count=self.params.segments, seed=found.seed
         )
+
+
+def _conviction(proposal: Proposal, event: Event) -> Conviction:
+    a = event.args
+    return Conviction(
+        proposal=proposal,
+        beneficiary=a.beneficiary,
+        paid_wei=a.paidWei,
+        burned_wei=a.burnedWei,
+    )
 
 
 class RunHistory:

@@ -148,6 +148,11 @@ class Keeper:
         self._settle_every = settle_every
         self._clock = clock
         self._due_since: tuple[str, float] | None = None
+        self._is_wrong: Callable[[RoundId], bool] = lambda _: False
+
+    def beware(self, is_wrong: Callable[[RoundId], bool]) -> None:
+        """Settle no round that is known to be wrong."""
+        self._is_wrong = is_wrong
 
     def now_s(self) -> float:
         """Block time as far as known: this clock, or the last block where that is ahead."""
@@ -249,7 +254,7 @@ class Keeper:
         return True
 
     def _open_or_settle(self, due: Transition, view: View) -> bool:
-        batch = undisputed(self._run, self._batch(view, self._settle_every))
+        batch = self._undisputed(view, self._settle_every)
         pending = view.current.round_id - view.totals.last_final - len(batch)
         if due.kind is Kind.OPEN and pending + 2 <= self._run.params.ring_size:
             calls = settle_calls(self._run, view.fold, batch)
@@ -264,7 +269,7 @@ class Keeper:
     def _settle(self, due: Transition, view: View) -> bool:
         """Nothing else is to be done: settle what can be settled, the last rounds all at once."""
         left = view.current.round_id - view.totals.last_final
-        rounds = undisputed(self._run, self._batch(view, 1))
+        rounds = self._undisputed(view, 1)
         is_end = view.current.round_id >= (self._max_rounds or self._run.params.max_rounds)
         if not rounds or (is_end and len(due.settle) < min(left, self._settle_every)):
             return False
@@ -272,10 +277,15 @@ class Keeper:
         self._send(rest, self._together(settle_calls(self._run, view.fold, rounds)))
         return True
 
-    def _batch(self, view: View, every: int) -> tuple[RoundId, ...]:
-        return settle_batch(
+    def _undisputed(self, view: View, every: int) -> tuple[RoundId, ...]:
+        batch = settle_batch(
             view.now_s, self._run.params, view.current, view.totals, view.fold, every=every
         )
+        return undisputed(self._run, self.right(batch))
+
+    def right(self, rounds: Sequence[RoundId]) -> tuple[RoundId, ...]:
+        """The rounds up to the first that is known to be wrong."""
+        return tuple(takewhile(lambda n: not self._is_wrong(n), rounds))
 
     def _together(self, calls: Sequence[Call]) -> Call:
         return calls[0] if len(calls) == 1 else self._run.multicall(calls)

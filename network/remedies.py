@@ -77,6 +77,67 @@ _TABLE = {
         "there is no pending merge with another root",
         "commit, or wait for the next proposal",
     ),
+    # the merge court
+    "NotPending": (
+        "the proposal is no longer pending, or another one is",
+        "look again: it was convicted, rejected or settled",
+    ),
+    "ChunkIsRight": ("the chunk is as the merge rule wants it", "report this as a bug"),
+    "WrongInputs": (
+        "the inputs are not those that were frozen",
+        "rebuild them from the round's events",
+    ),
+    "WrongAccumulator": (
+        "the sum is not the one that this account's last part left",
+        "feed the proof again from its beginning",
+    ),
+    "WrongOpenings": (
+        "the proof has not one opening for each included update",
+        "rebuild it from the round's events",
+    ),
+    "WrongUpdateOpening": (
+        "an opening does not lead to its update's root",
+        "fetch the update again; ask for its leaf if it can not be had",
+    ),
+    "WrongBeginning": (
+        "parent and inputs are not those that the dispute began with",
+        "take them from the round as it was when the dispute began",
+    ),
+    "WrongUpdateLeaf": ("an update leaf has not 257 bytes", "report this as a bug"),
+    "WrongModelLeaf": ("a model leaf has the wrong size", "report this as a bug"),
+    "WeightsTooLarge": ("the weights add up to more than one", "report this as a bug"),
+    "NoSuchInput": ("no included update has that place", "report this as a bug"),
+    "WrongOldLeaf": (
+        "the old leaf does not lead to the parent's root",
+        "fetch the parent model again",
+    ),
+    "WrongNode": (
+        "a node does not lead to the proposed root, or to the node in dispute",
+        "fetch the proposed model again, or follow the dispute from its events",
+    ),
+    "NormIsRight": ("the update's norm is as its header says", "report this as a bug"),
+    "WrongHeader": (
+        "header and root are not those that were revealed or frozen",
+        "take them from the round's Revealed events",
+    ),
+    "NoSuchChunk": ("the model has no such chunk", "report this as a bug"),
+    "NoSuchUpdate": ("no included update has that place or seat", "report this as a bug"),
+    "WindowClosed": (
+        "the dispute window is over",
+        "bring a proof of a wrong chunk: it counts until the round is final",
+    ),
+    "BondTooSmall": ("the move's bond is larger by now", "send it again with the present bond"),
+    "WrongMove": (
+        "the dispute waits for another move, or is over",
+        "look at the dispute again",
+    ),
+    "ClockRanOut": ("the time for this move is over", "end the dispute"),
+    "ClockStillRuns": ("the other side still has time", "wait until its deadline"),
+    "NotChallenger": ("only the challenger chooses", "use the key of the challenger"),
+    "WrongChildren": (
+        "the children do not hash to the node in dispute",
+        "compute the merge again",
+    ),
     # money
     "NothingToClaim": ("there is nothing to claim", "wait until a round is final"),
     "NothingToMove": ("there is nothing to move", "deposit, or unlock stake first"),
@@ -92,6 +153,7 @@ _TABLE = {
     "DeploymentFailed": ("the run could not be created", "give the transaction more gas"),
     # of the libraries
     "AddressEmptyCode": ("a contract without code was called", "check the deployment"),
+    "ReentrancyGuardReentrantCall": ("the court was called again by a run", "leave that run"),
     "FailedCall": ("an inner call failed without a reason", "simulate the inner calls one by one"),
     "InvalidShortString": ("a short string is malformed", "report this as a bug"),
     "StringTooLong": ("a string is too long", "report this as a bug"),

@@ -41,7 +41,7 @@ from network.keys import (
 from network.remedies import REMEDIES
 from network.reverts import RevertCatalogue
 from network.rpc import Rpc
-from network.run import RUN_ABI
+from network.run import CLIENT_ABI
 from network.store import ContentStore, FallbackStore, KuboStore, LocalStore
 from network.transactions import TransactionSender
 from protocol.errors import InvalidSetting
@@ -150,7 +150,7 @@ def open_sender(
     Raises JournalUnavailable.
     """
     make_data_dir(settings)
-    abi = abi_of(*RUN_ABI)
+    abi = abi_of(*CLIENT_ABI)
     return TransactionSender(
         rpc,
         signer,

@@ -138,6 +138,16 @@ class TransactionSender:
             if already_done is None:
                 raise NonceConflict(account=self.address, nonce=intent.nonce)
 
+    def planned(self, key: str) -> Call | None:
+        """The call that was journalled under a key; None if none was, or nothing of it is left.
+
+        For calls that carry an amount of the day: after a crash the same must be sent again.
+        """
+        intent = self._journal.find(key)
+        if intent is None or intent.state is IntentState.DROPPED:
+            return None
+        return _call_of(intent)
+
     def resume(self) -> tuple[str, ...]:
         """Send again what a former process left behind; gives the keys that still wait.
 
@@ -252,7 +262,7 @@ class TransactionSender:
             pause_s = min(max(left_s, 0.0), self._policy.replace_after_s)
             if self._heads.wait_for(follower.look, timeout_s=pause_s):
                 return follower.inclusion
-            if left_s <= pause_s:
+            if left_s <= pause_s or self._heads.is_closed:
                 if follower.failure is not None:
                     raise follower.failure
                 last = self._journal.attempts(intent.key)[-1]

@@ -2,7 +2,7 @@
 
 CommonweightError
 ├── ProtocolError                what a stranger sent does not follow docs/protocol.md
-│   ├── InvalidUpdate  InvalidModel  NotRepresentable  InvalidMerge  InvalidRound
+│   ├── InvalidUpdate (WrongNorm)  InvalidModel  NotRepresentable  InvalidMerge  InvalidRound
 │   ├── InvalidSpec  InvalidManifest  SpecMismatch  InvalidMessage
 │   ├── InvalidCid  CidMismatch  InvalidBlock
 │   └── InvalidTree  InvalidProof
@@ -98,6 +98,12 @@ class InvalidUpdate(ProtocolError):
     what: str
     expected: int | str
     actual: int | str
+
+
+class WrongNorm(InvalidUpdate):
+    """An update is its root's, and its header lies about its sum of squares."""
+
+    advice = "do not attest this update; the merge court takes stake for it"
 
 
 class InvalidModel(ProtocolError):

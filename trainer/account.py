@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from network.court.clerk import Clerk
+from network.court.contract import MergeCourtContract
 from network.ethereum import read_balance, read_nonce
 from network.keeper import GWEI
 from network.rpc import Rpc
@@ -24,6 +26,7 @@ class Holdings:
     unbonding_until_s: int
     run_free_wei: int
     run_bonds_wei: int
+    court_wei: int
     seat: Seat | None
     stake_gwei: int
     leaving: bool
@@ -37,10 +40,18 @@ class TrainerAccount:
     killed before its transaction got in repeats that transaction, and not the deed.
     """
 
-    def __init__(self, *, rpc: Rpc, run: RunContract, sender: TransactionSender) -> None:
+    def __init__(
+        self,
+        *,
+        rpc: Rpc,
+        run: RunContract,
+        sender: TransactionSender,
+        court: MergeCourtContract | None = None,
+    ) -> None:
         self._rpc = rpc
         self._run = run
         self._sender = sender
+        self._court = court
         self.address = sender.address
 
     def holdings(self) -> Holdings:
@@ -57,6 +68,7 @@ class TrainerAccount:
             unbonding_until_s=until_s,
             run_free_wei=owed.free_wei,
             run_bonds_wei=owed.locked_wei,
+            court_wei=self._court.credit_of(self.address) if self._court is not None else 0,
             seat=seat,
             stake_gwei=0 if state is None else state.stake_gwei,
             leaving=seat is not None and self._run.is_leaving(seat),
@@ -122,7 +134,19 @@ class TrainerAccount:
         return chosen_wei
 
     def claim(self) -> int:
-        """Send home what the run owes: rewards, refunds, bonds that came free; gives the wei."""
+        """Send home what run and court owe: rewards, refunds, bonds that came free; gives the wei.
+
+        Raises NothingToClaim if both owe nothing.
+        """
+        from_court_wei = 0 if self._court is None else self._clerk(self._court).claim()
+        if from_court_wei and not self._run.account(self.address).free_wei:
+            return from_court_wei
+        return from_court_wei + self._claim_from_run()
+
+    def _clerk(self, court: MergeCourtContract) -> Clerk:
+        return Clerk(rpc=self._rpc, run=self._run, court=court, sender=self._sender)
+
+    def _claim_from_run(self) -> int:
         owed_wei = self._run.account(self.address).free_wei
         receipt = self._send("claim", self._run.prepare("claim"))
         paid = [] if receipt is None else [e for e in receipt.events if e.name == "Claimed"]

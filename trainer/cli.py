@@ -120,15 +120,18 @@ def stake(session: Session, as_json: bool, gwei: int) -> None:
 @click.option("--rounds", type=click.IntRange(min=1), help="end after so many finished rounds")
 @click.option("--bond", is_flag=True, help="deposit a bond, to propose merges when others fail")
 @click.option("--no-backup", is_flag=True, help="make no overdue transitions")
+@click.option("--no-watch", is_flag=True, help="bring nothing to the merge court")
 @click.option("--device", default="auto", help="auto, cpu or cuda")
 def start(
     session: Session,
     as_json: bool,
+    *,
     relay: str | None,
     gwei: int | None,
     rounds: int | None,
     bond: bool,
     no_backup: bool,
+    no_watch: bool,
     device: str,
 ) -> None:
     """Train until the run is over; kill it at any time, it goes on where it was."""
@@ -139,6 +142,7 @@ def start(
         rounds=rounds,
         bond=bond,
         backup=not no_backup,
+        watch=not no_watch,
         device=device,
     )
     caught: list[int] = []
@@ -230,7 +234,7 @@ def withdraw(session: Session, as_json: bool, wei: int | None) -> None:
 
 @_command("--keystore my-key claim --run 0x...")
 def claim(session: Session, as_json: bool) -> None:
-    """Send home what the run owes: the rewards of all final rounds."""
+    """Send home what the run and its merge court owe: rewards, bonds that came back."""
     _show(as_json, "claimed", amount_wei=str(session.account.claim()))
 
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 
 import structlog
 
+from network.court.watch import CourtWatch
 from network.history import Outcome, Revealed, RoundHistory
 from network.keeper import View
 from network.run import RunParams
@@ -68,6 +69,7 @@ class Duties:
         exchange: RevealExchange | None,
         report: Report,
         wake: Callable[[], None],
+        watch: CourtWatch | None = None,
         hook: Hook = lambda _: None,
     ) -> None:
         self._id = identity
@@ -82,6 +84,7 @@ class Duties:
         self._exchange = exchange
         self._report = report
         self._wake = wake
+        self._watch = watch
         self._hook = hook
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="train")
         self._training: tuple[Key, Future[Trained]] | None = None
@@ -234,6 +237,8 @@ class Duties:
         parent = view.fold.rounds.get(found.round_id - 1)
         if parent is None or parent.outcome is not Outcome.PROPOSED:
             return
+        if self._watch is not None and not self._watch.lets_dissent(view, parent.round_id):
+            return  # rejected without a dispute, the merge would cost its proposer nothing
         if self._submitter.dissent(key, seat, own_root, self.window(view)) is not None:
             self._report("dissented", round=found.round_id, computed=own_root.hex())
 
@@ -290,13 +295,17 @@ class Duties:
     def _look_at_updates(
         self, view: View, found: RoundHistory, known: dict[Seat, Revealed]
     ) -> dict[Seat, Verdict | None]:
-        return {
+        verdicts = {
             seat: self._verifier.look(
                 revealed,
                 chunks=len(self._layout.segment_chunks(view.fold.segment_at(found, seat))),
             )
             for seat, revealed in sorted(known.items())
         }
+        for seat, verdict in verdicts.items():
+            if verdict is Verdict.LYING and self._watch is not None:
+                self._watch.accuse(found.round_id, found.attempt, known[seat])
+        return verdicts
 
     def _attest(self, view: View, found: RoundHistory, key: Key, seat: Seat) -> None:
         held = found.commitments.get(seat)

@@ -23,6 +23,7 @@ from network.run import RunParams
 from network.store import ContentStore
 from protocol.cid import Cid, CidBuilder, cid_of
 from protocol.errors import (
+    ContentUnavailable,
     InvalidMerge,
     ProtocolError,
     StoreError,
@@ -36,6 +37,8 @@ _log = structlog.get_logger(__name__)
 _PIECE_BYTES = 1 << 20
 KEPT = 6
 """Models kept on disk: enough to merge again after a rejected merge."""
+KEPT_NAMES = 64
+"""Own merges remembered by what they were made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,7 @@ class Models:
         self._spec = spec
         self._params = params
         self._own: dict[tuple[object, ...], OwnModel] = {}
+        self._merges: dict[tuple[object, ...], OwnModel] = {}
 
     def obtain(self, fold: RunFold, round_id: int) -> OwnModel:
         """The model after `round_id`, which must be frozen, proposed, final or failed.
@@ -169,6 +173,23 @@ class Models:
             _log.warning("model_recomputed", round=round_id, problem=error.message)
             own = self._merge(found, self.obtain(fold, round_id - 1).root)
         return self._remember(fold, round_id, own)
+
+    def recompute(self, fold: RunFold, found: RoundHistory) -> OwnModel:
+        """The merge of a frozen round upon the parent that the chain names, made by this process.
+
+        Costs nothing if it was made before and is still on disk. For whoever judges a proposal:
+        `obtain` may give what another proposed.
+        """
+        known = self._merges.get((found.parent_root, found.inputs_hashes))
+        if known is not None and self.cache.has(known.root):
+            return known
+        if not self.cache.has(found.parent_root):
+            model = fold.object_of(found.parent_root)
+            if model is None:
+                reason = "the chain names no object of it"
+                raise ContentUnavailable(cid=found.parent_root.hex(), reason=reason)
+            self._fetch(found.parent_root, model)
+        return self._merge(found, found.parent_root)
 
     def find(self, fold: RunFold, round_id: int) -> OwnModel | None:
         """What `obtain` gave before, in this process, for the same inputs."""
@@ -224,7 +245,11 @@ class Models:
             deadline_s=DOWNLOAD_DEADLINE_S,
         )
         self.cache.settle(root)
-        return OwnModel(root=root, model=cid, merged=True)
+        own = OwnModel(root=root, model=cid, merged=True)
+        while len(self._merges) >= KEPT_NAMES:
+            self._merges.pop(next(iter(self._merges)))
+        self._merges[(parent_root, found.inputs_hashes)] = own
+        return own
 
 
 def chain_root(fold: RunFold, round_id: int) -> Digest | None:

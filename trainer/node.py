@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from network.court.watch import CourtWatch
 from network.due import Kind
 from network.heads import HeadWatcher
 from network.history import Outcome, RoundHistory, RunHistory
@@ -67,15 +68,22 @@ class Node:
         self._rounds = rounds
         self._backup = backup
         self._duties: Duties | None = None
+        self._watch: CourtWatch | None = None
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._first_round: int | None = None
         self._told: set[tuple[object, ...]] = set()
         self._troubled = False
 
-    def attach(self, duties: Duties) -> None:
-        """Give the node its duties; without them it only follows and stands by."""
+    def attach(self, duties: Duties, watch: CourtWatch | None = None) -> None:
+        """Give the node its duties; without them it only follows and stands by.
+
+        With a `watch` it brings wrong merges to court before anything else is done about them.
+        """
         self._duties = duties
+        self._watch = watch
+        if watch is not None:
+            self._keeper.beware(watch.is_wrong)
 
     def wake(self) -> None:
         """Look again now."""
@@ -119,16 +127,28 @@ class Node:
             if number in view.fold.rounds:
                 with self._surviving("merge"):
                     self._check_merge(view, view.fold.rounds[number])
+        if self._watch is not None:
+            with self._surviving("court"):
+                self._watch.look(view)
         found = view.round
         if self._duties is not None and found is not None:
             self._act(self._duties, view, found)
         self._tell_rewards(view)
-        if self._is_done(view):
+        if not self._is_at_court() and self._is_done(view):
+            self._leave_court()
             return 0.0, True
         if self._backup:
             with self._surviving("backup"):
                 self._stand_by(view)
         return self._pause_s(view), False
+
+    def _is_at_court(self) -> bool:
+        return self._watch is not None and self._watch.is_busy
+
+    def _leave_court(self) -> None:
+        if self._watch is not None:
+            with self._surviving("claim"):
+                self._watch.claim()
 
     def _look(self) -> View | None:
         """The chain as it is now; None while it does not answer."""
@@ -188,6 +208,8 @@ class Node:
 
     def _stand_by(self, view: View) -> None:
         due = view.due
+        if self._watch is not None and self._watch.holds(view):
+            return  # what would be built stands on a merge that is being proven wrong
         if due is not None and due.kind is Kind.PROPOSE:
             bond_wei = self._run.params.proposer_bond_gwei * GWEI
             if self._run.account(self._account).free_wei < bond_wei:
@@ -236,6 +258,8 @@ class Node:
                 moments.append(view.now_s + RESEND_S)
         if self._backup:
             moments += self._keeper.wake_at_s(view)
+        if self._watch is not None:
+            moments += self._watch.wake_at_s()
         ahead = [moment - view.now_s for moment in moments if moment > view.now_s]
         return min([*ahead, _LONGEST_WAIT_S])
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from eth_utils.address import is_address, to_checksum_address
 
+from network.court.bench import MAX_RANK
+from network.court.contract import MergeCourtContract, known_court
+from network.court.watch import CourtWatch, open_watch
 from network.deployment import find_deployment
 from network.ethereum import check_clock
 from network.heads import HeadWatcher
@@ -59,6 +62,7 @@ class StartOptions:
     rounds: int | None = None
     bond: bool = False
     backup: bool = True
+    watch: bool = True
     device: str = "auto"
 
 
@@ -124,18 +128,31 @@ class Session:
         return run
 
     @cached_property
+    def court(self) -> MergeCourtContract | None:
+        """The run's merge court, its code checked."""
+        return known_court(self.rpc, self.run)
+
+    @cached_property
     def history(self) -> RunHistory:
         """The run's history, from where its factory was deployed if that is known."""
+        return RunHistory(self.rpc, self.run, first_block=self._first_block)
+
+    @cached_property
+    def _first_block(self) -> int:
         try:
-            first_block = int(find_deployment(self.settings).first_block)
+            return int(find_deployment(self.settings).first_block)
         except InvalidSetting:
-            first_block = 0
-        return RunHistory(self.rpc, self.run, first_block=first_block)
+            return 0
 
     @cached_property
     def account(self) -> TrainerAccount:
         """The key's money and seat."""
-        return TrainerAccount(rpc=self.rpc, run=self.run, sender=self.sender)
+        return TrainerAccount(
+            rpc=self.rpc,
+            run=self.run,
+            sender=self.sender,
+            court=self.court,
+        )
 
     @property
     def folder(self) -> Path:
@@ -198,6 +215,9 @@ class Session:
                 rounds=options.rounds,
                 backup=options.backup,
             )
+            watch = self._watch(models, node, report) if options.watch else None
+            if watch is not None:
+                stack.callback(watch.close)
             relay, exchange = None, None
             if options.relay is not None:
                 relay = stack.enter_context(RelayClient(options.relay))
@@ -237,11 +257,29 @@ class Session:
                 exchange=exchange,
                 report=report,
                 wake=node.wake,
+                watch=watch,
                 hook=hook,
             )
             stack.callback(duties.close)
-            node.attach(duties)
+            node.attach(duties, watch)
             yield node
+
+    def _watch(self, models: Models, node: Node, report: Report) -> CourtWatch | None:
+        """This key's part in the run's court; whoever coordinates comes before the trainers."""
+        seat = self.run.seat_of(self.signer.address)
+        return open_watch(
+            rpc=self.rpc,
+            run=self.run,
+            court=self.court,
+            sender=self.sender,
+            store=self.store,
+            shelf=models.cache,
+            recompute=lambda fold, found: models.recompute(fold, found).root,
+            wake=node.wake,
+            rank=MAX_RANK if seat is None else int(seat) + 1,
+            report=report,
+            first_block=self._first_block,
+        )
 
 
 @contextmanager

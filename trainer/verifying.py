@@ -11,7 +11,7 @@ import structlog
 from network.content import check_update
 from network.history import Revealed
 from network.store import ContentStore
-from protocol.errors import CommonweightError, InvalidUpdate, StoreError
+from protocol.errors import CommonweightError, InvalidUpdate, StoreError, WrongNorm
 from protocol.rounds import UpdateHeader
 
 _log = structlog.get_logger(__name__)
@@ -25,10 +25,11 @@ _Name = tuple[UpdateHeader, int]
 
 
 class Verdict(Enum):
-    """What a check found; a missing object may yet come."""
+    """What a check found; a missing object may yet come, and a lie can be proven."""
 
     GOOD = "good"
     BAD = "bad"
+    LYING = "lying"
     MISSING = "missing"
 
 
@@ -97,6 +98,9 @@ class UpdateVerifier:
         except StoreError as error:
             _log.warning("update_missing", seat=revealed.seat, problem=error.message)
             return Verdict.MISSING
+        except WrongNorm as error:
+            _log.warning("update_lies", seat=revealed.seat, problem=error.message)
+            return Verdict.LYING
         except CommonweightError as error:
             _log.warning("update_bad", seat=revealed.seat, problem=error.message)
             return Verdict.BAD

@@ -7,7 +7,7 @@ from network.remedies import REMEDIES
 from network.reverts import RevertCatalogue
 from network.run import RUN_ABI
 
-EVERY = ("TrainingRun", "RunOffice", "StakeVault", "RunFactory")
+EVERY = ("TrainingRun", "RunOffice", "StakeVault", "RunFactory", "MergeCourt")
 
 
 def test_every_custom_error_has_an_exception_that_says_what_to_do():
