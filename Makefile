@@ -20,7 +20,7 @@ PACKAGES := protocol network learning coordinator trainer scripts
 PRESENT := $(foreach p,$(PACKAGES),$(if $(wildcard $(p)/*.py),$(p)))
 CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol tests/forge/*.sol)
 
-CHECKS := check-python check-format check-types check-imports check-solidity check-spelling
+CHECKS := check-python check-format check-types check-imports check-solidity check-spelling analyze
 
 .PHONY: help setup lock compile kubo check $(CHECKS) format test fuzz demo localnet bench vectors abi clean
 .DEFAULT_GOAL := help
@@ -58,7 +58,7 @@ abi: setup ## write network/contracts.json anew, after a contract changed
 kubo: setup ## build the pinned Kubo where Go is installed
 	@$(BIN)/python scripts/build_kubo.py
 
-check: setup ## linters, formatter, types, import rules, spelling
+check: setup ## linters, formatter, types, import rules, spelling, Slither
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
 
 check-python:
@@ -82,6 +82,10 @@ check-solidity:
 
 check-spelling:
 	$(BIN)/codespell
+
+# Without VIRTUAL_ENV solc-select, which Slither imports, makes a folder in the home directory.
+analyze: setup ## Slither over the contracts; exceptions stand beside their lines, with a reason
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/python -m scripts.analyze
 
 format: setup ## format the Python code, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only .
