@@ -15,6 +15,9 @@ contract RunFactory is IRunFactory {
     /// @dev What a data contract holds at most: EIP-170's 24,576 bytes less SSTORE2's one byte.
     uint256 private constant HALF = 24_575;
 
+    /// @dev A dispute takes at most so many times `moveS`; docs/protocol.md section 8.
+    uint256 private constant LONGEST_DISPUTE_MOVES = 16;
+
     // The names are the interface's.
     // solhint-disable immutable-vars-naming
     /// @inheritdoc IRunFactory
@@ -70,7 +73,7 @@ contract RunFactory is IRunFactory {
     /// @inheritdoc IRunFactory
     function createRun(RunParams calldata params, uint96 keeperWei) external payable returns (address run) {
         // Check: stake must stay slashable for as long as a dispute of its last round can start and end.
-        uint256 needed = 2 * uint256(params.disputeS);
+        uint256 needed = 2 * uint256(params.disputeS) + LONGEST_DISPUTE_MOVES * params.moveS;
         if (vault.unbondingS() < needed) revert UnbondingTooShort(vault.unbondingS(), needed);
         // Interaction: the run's constructor calls nobody
         bytes memory head = SSTORE2.read(CODE_1);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {IRunOffice} from "./interfaces/IRunOffice.sol";
 import {Merges} from "./run/Merges.sol";
 import {Seats} from "./libraries/Seats.sol";
-import {Current, FailureReason, Phase, Round, RoundStatus, Seat} from "./types/Types.sol";
+import {Current, FailureReason, Phase, Rejected, Round, RoundStatus, Seat} from "./types/Types.sol";
 
 /// @title RunOffice
 /// @notice The second half of every run's code, since one contract may hold 24,576 bytes (EIP-170): opening, merging
@@ -38,13 +38,11 @@ contract RunOffice is Merges {
         if (!settled || toRound >= totals.lastConviction) revert WrongRound(toRound, target.status);
         // Effect
         emit RolledBack(toRound, c.round);
-        for (uint32 later = c.round; later > toRound; --later) {
-            _voidRound(later, FailureReason.RolledBack);
-        }
+        _voidAfter(c, toRound, FailureReason.RolledBack);
         if (totals.lastFinal > toRound) totals.lastFinal = toRound;
         // One conviction allows one rollback.
         totals.lastConviction = 0;
-        (c.round, c.phase) = (toRound, Phase.Idle);
+        c.phase = Phase.Idle;
         current = c;
     }
 
@@ -56,17 +54,50 @@ contract RunOffice is Merges {
         if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
         // Effect
         address proposer = record.proposer;
-        uint256 bondWei = _hot.proposerBondGwei * GWEI;
-        accounts[proposer].lockedWei -= uint128(bondWei);
-        burnedWei += bondWei - bondWei / 2;
-        _credit(beneficiary, bondWei / 2);
-        uint256 index = _indexOf(proposer);
-        if (index < _aggregators.length) _removeAggregator(index);
+        (uint256 paidWei, uint256 lostWei) = _slashProposer(proposer, beneficiary);
         totals.lastConviction = round;
-        record.openDisputes = 0;
         _reopenMerge(c, round, FailureReason.Convicted);
         current = c;
-        emit MergeConvicted(round, proposer, beneficiary, bondWei / 2, bondWei - bondWei / 2);
+        emit MergeConvicted(round, proposer, beneficiary, paidWei, lostWei);
+    }
+
+    /// @inheritdoc IRunOffice
+    function convictRejected(bytes32 proposal, address beneficiary) external only(mergeCourt) {
+        // Check
+        address proposer = rejected[proposal].proposer;
+        if (proposer == address(0)) revert NotRejected(proposal);
+        // Effect
+        delete rejected[proposal];
+        (uint256 paidWei, uint256 lostWei) = _slashProposer(proposer, beneficiary);
+        emit RejectedConvicted(proposal, proposer, beneficiary, paidWei, lostWei);
+    }
+
+    /// @inheritdoc IRunOffice
+    function releaseRejected(bytes32 proposal) external only(mergeCourt) {
+        // Check
+        Rejected memory r = rejected[proposal];
+        if (r.proposer == address(0)) revert NotRejected(proposal);
+        // Effect
+        if (r.disputes > 1) {
+            rejected[proposal].disputes = r.disputes - 1;
+            return;
+        }
+        delete rejected[proposal];
+        _unlockBond(r.proposer);
+    }
+
+    /// @inheritdoc IRunOffice
+    function failMerge(uint32 round) external only(mergeCourt) {
+        // Check
+        Current memory c = current;
+        Round storage record = _record(round);
+        if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
+        // Effect
+        _unlockBond(record.proposer);
+        _voidAfter(c, round, FailureReason.Unavailable);
+        record.openDisputes = 0;
+        _fail(c, FailureReason.Unavailable);
+        current = c;
     }
 
     /// @inheritdoc IRunOffice
@@ -102,6 +133,18 @@ contract RunOffice is Merges {
         Round storage record = _record(round);
         // A conviction meanwhile cleared the count; then there is nothing left to release.
         if (record.openDisputes != 0) --record.openDisputes;
+    }
+
+    /// @dev Half of a bond for who proved it, half burned; the account leaves the aggregators.
+    function _slashProposer(address proposer, address beneficiary) private returns (uint256 paidWei, uint256 lostWei) {
+        uint256 bondWei = _hot.proposerBondGwei * GWEI;
+        paidWei = bondWei / 2;
+        lostWei = bondWei - paidWei;
+        accounts[proposer].lockedWei -= uint128(bondWei);
+        burnedWei += lostWei;
+        _credit(beneficiary, paidWei);
+        uint256 index = _indexOf(proposer);
+        if (index < _aggregators.length) _removeAggregator(index);
     }
 
     /// @dev Take the run's share of what the trainer has at its seat, if it still has one.

@@ -149,6 +149,21 @@ contract TrainingRun is Audits, Multicall, ITrainingRun, IFeeReceiver {
     }
 
     /// @inheritdoc IRunOffice
+    function convictRejected(bytes32, address) external {
+        _office();
+    }
+
+    /// @inheritdoc IRunOffice
+    function releaseRejected(bytes32) external {
+        _office();
+    }
+
+    /// @inheritdoc IRunOffice
+    function failMerge(uint32) external {
+        _office();
+    }
+
+    /// @inheritdoc IRunOffice
     function convictUpdate(uint32, uint8, address, address) external {
         _office();
     }

@@ -20,6 +20,7 @@ MAX_RING = 1024
 MAX_TRAINERS = 256
 ALL_BPS = 10_000
 MAX_AGGREGATORS = 16
+LONGEST_DISPUTE_MOVES = 16
 
 _MIN_STAKE_GWEI = Gwei(100_000_000)
 _STAKE_CAP_GWEI = Gwei(1_000_000_000)
@@ -52,6 +53,7 @@ class Times:
     merge_turn_s: int = 60
     merge_timeout_s: int = 1_200
     dispute_s: int = 3_600
+    move_s: int = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,8 @@ class RunPlan:
             dispute_s=times.dispute_s,
             guardian=self.guardian,
             beacon=self.beacon,
+            move_s=times.move_s,
+            segment_ends=spec.layout.segment_ends,
         )
 
 
@@ -158,7 +162,7 @@ def check_plan(plan: RunPlan) -> None:
     for name in ("proposer_bond_gwei", "absence_fee_gwei", "no_reveal_fee_gwei"):
         _in_range(name, getattr(money, name), 0, (1 << 56) - 1)
     _in_range("reward_per_round_wei", money.reward_per_round_wei, 0, (1 << 96) - 1)
-    for name in ("commit_s", "reveal_s", "audit_s", "merge_turn_s"):
+    for name in ("commit_s", "reveal_s", "audit_s", "merge_turn_s", "move_s"):
         _in_range(name, getattr(times, name), 1, (1 << 32) - 1)
     # After the turns of a full list of aggregators, anybody must have time to propose.
     least_s = MAX_AGGREGATORS * times.merge_turn_s + 1
@@ -195,12 +199,13 @@ def check_funding(plan: RunPlan, *, value_wei: Wei, keeper_wei: Wei) -> None:
 
 def check_unbonding(plan: RunPlan, unbonding_s: int) -> None:
     """Promise that stake stays slashable while disputes last; raises InvalidRunParameter."""
-    if unbonding_s < 2 * plan.times.dispute_s:
+    needed_s = 2 * plan.times.dispute_s + LONGEST_DISPUTE_MOVES * plan.times.move_s
+    if unbonding_s < needed_s:
         raise InvalidRunParameter(
             name="dispute_s",
             value=str(plan.times.dispute_s),
-            reason=f"the vault releases stake after {unbonding_s} s",
-            hint=f"choose at most {unbonding_s // 2} s, or deploy a vault that unbonds longer",
+            reason=f"disputes may last {needed_s} s, stake is released after {unbonding_s} s",
+            hint="choose a shorter dispute_s or move_s, or deploy a vault that unbonds longer",
         )
 
 

@@ -27,9 +27,14 @@ AbiItem = Mapping[str, Any]
 
 def _strict_codec() -> ABICodec:
     # A registry of our own: importing ape makes the shared one pad unsigned integers cut short.
-    own = registry.copy()
+    own: Any = cast("Any", registry).copy()
     own.unregister("uint")
-    own.register(BaseEquals("uint"), UnsignedIntegerEncoder, UnsignedIntegerDecoder, label="uint")
+    own.register(
+        cast("Any", BaseEquals)("uint"),
+        UnsignedIntegerEncoder,
+        UnsignedIntegerDecoder,
+        label="uint",
+    )
     return ABICodec(own)
 
 

@@ -65,6 +65,10 @@ _TABLE = {
         "the next round has not confirmed this merge",
         "open the next round and wait until its commit phase ends",
     ),
+    "NotRejected": (
+        "no rejected proposal of that name waits for the court",
+        "look at the dispute again: it may be over",
+    ),
     "AlreadyConvicted": ("this update was convicted already", "nothing is to be done"),
     "AggregatorsFull": ("the list of aggregators is full", "propose after the last turn instead"),
     "AlreadyAggregator": ("this account is listed already", "nothing is to be done"),

@@ -58,6 +58,8 @@ class RunParams:
     dispute_s: int
     guardian: Address
     beacon: Address
+    move_s: int
+    segment_ends: tuple[int, ...]
 
     @property
     def spec(self) -> Cid:

@@ -17,6 +17,7 @@ def check_spec(params: RunParams, spec: RunSpec) -> None:
     pairs: tuple[tuple[str, object, object], ...] = (
         ("chunks", params.chunks, spec.layout.chunk_count),
         ("segments", params.segments, spec.segments),
+        ("segment_ends", params.segment_ends, spec.layout.segment_ends),
         ("lr", params.lr, merge.lr),
         ("mu", params.mu, merge.mu),
         ("nesterov", params.nesterov, merge.nesterov),

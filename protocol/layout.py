@@ -97,6 +97,13 @@ class Layout:
         """Segments of the model."""
         return len(self.segments)
 
+    @property
+    def segment_ends(self) -> tuple[int, ...]:
+        """The chunk behind each segment's last, ascending."""
+        return tuple(
+            self.segment_chunks(SegmentId(segment)).stop for segment in range(self.segment_count)
+        )
+
     def segment_chunks(self, segment: SegmentId) -> range:
         """Give the chunks of a segment, counted through the whole model."""
         first = sum(self.segments[:segment])

@@ -48,6 +48,7 @@ TIMES = {
     "merge_turn_s": 10,
     "merge_timeout_s": 300,
     "dispute_s": 2,
+    "move_s": 10,
 }
 _ROUND_LIMIT_S = 240.0
 _END_LIMIT_S = 120.0

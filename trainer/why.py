@@ -78,6 +78,7 @@ FAILURES = (
     "its parent model was rejected",
     "its merge was convicted",
     "rolled back by the guardian",
+    "an update of its merge cannot be had",
 )
 """FailureReason of contracts/types/Types.sol, in its order."""
 

@@ -59,6 +59,8 @@ interface IRunBase {
     error DisputeOpen(uint16 disputes);
     /// @notice The next round's commitments have not confirmed this merge yet.
     error NotAccepted(uint32 round);
+    /// @notice No rejected proposal of that name waits for the court.
+    error NotRejected(bytes32 proposal);
     error AlreadyConvicted(uint32 round, uint8 seat);
     error AggregatorsFull(uint256 limit);
     error AlreadyAggregator(address account);
@@ -121,6 +123,14 @@ interface IRunBase {
     event MergeConvicted(
         uint32 indexed round, address indexed proposer, address indexed beneficiary, uint256 paidWei, uint256 burnedWei
     );
+    /// @notice The bond of a proposal that was rejected before its conviction.
+    event RejectedConvicted(
+        bytes32 indexed proposal,
+        address indexed proposer,
+        address indexed beneficiary,
+        uint256 paidWei,
+        uint256 burnedWei
+    );
 
     // --- events: money and control
     event Funded(address indexed from, uint256 rewardWei, uint256 keeperWei);
@@ -136,6 +146,11 @@ interface IRunBase {
     function sponsor() external view returns (address);
     /// @notice The lasting record of a round; reverts if the ring no longer holds it.
     function getRound(uint32 round) external view returns (Round memory);
+    /// @notice Identity of the round's pending proposal, zero if it has none: keccak256(abi.encode(round, seed,
+    /// modelRoot, proposer, finalizableAt)).
+    function proposalId(uint32 round) external view returns (bytes32);
+    /// @notice A proposal whose bond stays locked after its rejection, until so many disputes ended.
+    function rejected(bytes32 proposal) external view returns (address proposer, uint16 disputes);
     /// @notice Hash of the frozen inputs of a round's segment.
     function inputsHash(uint32 round, uint8 segment) external view returns (bytes32);
 }

@@ -47,6 +47,12 @@ interface IRunOffice is IRunBase {
     // --- courts
     /// @notice Slash the proposer of a wrong merge and reopen it. Merge court only.
     function convictMerge(uint32 round, address beneficiary) external;
+    /// @notice Slash the proposer of a wrong merge that was rejected while it was disputed. Merge court only.
+    function convictRejected(bytes32 proposal, address beneficiary) external;
+    /// @notice End a dispute about a rejected merge; the last one unlocks the bond. Merge court only.
+    function releaseRejected(bytes32 proposal) external;
+    /// @notice A merge that cannot be checked: the round fails, its proposer keeps the bond. Merge court only.
+    function failMerge(uint32 round) external;
     /// @notice Slash the author of a bad update and void its pay. Courts only.
     function convictUpdate(uint32 round, uint8 seat, address trainer, address beneficiary) external;
     /// @notice Count a dispute that keeps the round from becoming final. Courts only.

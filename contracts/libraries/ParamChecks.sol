@@ -27,6 +27,14 @@ library ParamChecks {
         if (p.mergeTurnS == 0 || p.mergeTimeoutS <= 16 * uint256(p.mergeTurnS)) {
             revert IRunBase.InvalidParameter("mergeTimeoutS");
         }
+        if (p.moveS == 0) revert IRunBase.InvalidParameter("moveS");
+        if (p.segmentEnds.length != p.segments) revert IRunBase.InvalidParameter("segmentEnds");
+        uint256 end = 0;
+        for (uint256 i = 0; i < p.segments; ++i) {
+            if (p.segmentEnds[i] <= end) revert IRunBase.InvalidParameter("segmentEnds");
+            end = p.segmentEnds[i];
+        }
+        if (end != p.chunks) revert IRunBase.InvalidParameter("segmentEnds");
         if (p.beacon.code.length == 0) revert IRunBase.InvalidParameter("beacon");
     }
 }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {Seats} from "../libraries/Seats.sol";
-import {Current, FailureReason, Phase, Progress, Seat, Submission} from "../types/Types.sol";
+import {Current, FailureReason, Phase, Progress, Rejected, Round, Seat, Submission} from "../types/Types.sol";
 import {Refunds} from "./Refunds.sol";
 
 /// @title How the commit phase ends, and what absence costs: shared by both halves of a run.
@@ -12,8 +12,11 @@ abstract contract Phases is Refunds {
     /// @dev End of the commit phase: reject the parent, fail the round, or go on to reveal.
     function _closeCommit(Current memory c) internal {
         if (c.dissents != 0 && totals.dissentStakeGwei > _committedStakeGwei(c.attempt)) {
-            // The majority that spoke computed another root. Nobody is slashed without a proof.
-            _unlockBond(_rounds[(c.round - 1) % _hot.ringSize].proposer);
+            // The majority that spoke computed another root. Nobody is slashed without a proof, and nobody gets away
+            // while one is on its way.
+            Round storage parent = _rounds[(c.round - 1) % _hot.ringSize];
+            if (parent.openDisputes == 0) _unlockBond(parent.proposer);
+            else rejected[_proposalId(c.round - 1, parent)] = Rejected(parent.proposer, parent.openDisputes);
             _reopenMerge(c, c.round - 1, FailureReason.ParentRejected);
             return;
         }

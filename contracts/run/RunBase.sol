@@ -9,6 +9,7 @@ import {
     FailureReason,
     HotParams,
     Phase,
+    Rejected,
     Round,
     RoundStatus,
     RunParams,
@@ -64,6 +65,8 @@ abstract contract RunBase is IRunBase {
     mapping(uint32 round => uint256 seats_) public convicted;
     mapping(uint256 slot => Round record) internal _rounds;
     mapping(uint256 slot => mapping(uint256 segment => bytes32 hash)) internal _inputsHashes;
+    /// @notice Proposals that were rejected while the court had disputes about them.
+    mapping(bytes32 proposal => Rejected record) public rejected;
     /// @dev At most 16, so loops over it are bounded. Each has one bond locked for being listed.
     address[] internal _aggregators;
     // slither-disable-end uninitialized-state,constable-states,immutable-states
@@ -79,9 +82,21 @@ abstract contract RunBase is IRunBase {
     }
 
     /// @inheritdoc IRunBase
+    function proposalId(uint32 round) external view returns (bytes32) {
+        Round storage record = _record(round);
+        return record.status == RoundStatus.Proposed ? _proposalId(round, record) : bytes32(0);
+    }
+
+    /// @inheritdoc IRunBase
     function inputsHash(uint32 round, uint8 segment) external view returns (bytes32) {
         _record(round);
         return _inputsHashes[round % _hot.ringSize][segment];
+    }
+
+    /// @dev A root may be proposed twice; the time and the round's seed tell one proposal from the next.
+    function _proposalId(uint32 round, Round storage record) internal view returns (bytes32) {
+        return
+            keccak256(abi.encode(round, record.seed, record.modelRoot, record.proposer, record.finalizableAt));
     }
 
     /// @dev The record of a round that the ring still holds.
@@ -119,18 +134,23 @@ abstract contract RunBase is IRunBase {
     /// @dev Back to the merge of an earlier round: rounds after it are void, its proposer's bond is the caller's
     /// matter. The caller writes `c` back to storage.
     function _reopenMerge(Current memory c, uint32 round, FailureReason reason) internal {
-        for (uint32 later = c.round; later > round; --later) {
-            _voidRound(later, reason);
-        }
+        _voidAfter(c, round, reason);
         Round storage record = _rounds[round % _hot.ringSize];
         emit MergeReopened(round, record.proposer, reason);
         record.proposer = address(0);
         record.status = RoundStatus.Open;
-        c.round = round;
+        record.openDisputes = 0;
         _enter(c, Phase.Merge, _hot.mergeTimeoutS);
     }
 
-    /// @dev A round that stands on a root no longer accepted. Bounded by the ring.
+    /// @dev Back to `round`: those after it stand on a root no longer accepted. Bounded by the ring.
+    function _voidAfter(Current memory c, uint32 round, FailureReason reason) internal {
+        for (; c.round > round; --c.round) {
+            _voidRound(c.round, reason);
+        }
+    }
+
+    /// @dev A round that stands on a root no longer accepted.
     function _voidRound(uint32 round, FailureReason reason) internal {
         Round storage record = _rounds[round % _hot.ringSize];
         if (record.status == RoundStatus.Proposed) _unlockBond(record.proposer);

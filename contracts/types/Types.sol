@@ -27,7 +27,8 @@ enum FailureReason {
     MergeTimeout,
     ParentRejected,
     Convicted,
-    RolledBack
+    RolledBack,
+    Unavailable
 }
 
 /// @notice How far a seat got in an attempt.
@@ -73,6 +74,10 @@ struct RunParams {
     uint32 disputeS;
     address guardian;
     address beacon;
+    /// @dev What each move of a dispute has at least.
+    uint32 moveS;
+    /// @dev Behind the last chunk of each segment.
+    uint32[] segmentEnds;
 }
 
 /// @notice The parameters that every round needs, packed into two storage slots.
@@ -141,6 +146,12 @@ struct Round {
     uint16 openDisputes;
     RoundStatus status;
     bool anyConvicted;
+}
+
+/// @notice A proposal that trainers rejected while disputes about it go on: its proposer's bond stays locked.
+struct Rejected {
+    address proposer;
+    uint16 disputes;
 }
 
 /// @notice Money a run owes an account: free to claim, or locked as a bond.

@@ -26,6 +26,7 @@ from protocol.rounds import Phase
 
 BOND = 10**8 * GWEI
 NONE, OPEN, PROPOSED, FINAL, FAILED = range(5)
+UNAVAILABLE = 7
 
 
 def convict_update(run: Run, round_id: int, seat: int, **overrides: Any) -> Receipt:
@@ -48,12 +49,19 @@ CALLS: dict[str, Callable[[Run], Any]] = {
     "convictUpdate": lambda r: convict_update(r, 1, 0, sender=ATTACKER.address),
     "holdFinality": lambda r: r.contract.holdFinality(1, sender=ATTACKER.address),
     "releaseFinality": lambda r: r.contract.releaseFinality(1, sender=ATTACKER.address),
+    "convictRejected": lambda r: r.contract.convictRejected(
+        r.contract.proposalId(1), ATTACKER.address, sender=TRAINING_COURT.address
+    ),
+    "releaseRejected": lambda r: r.contract.releaseRejected(
+        r.contract.proposalId(1), sender=TRAINING_COURT.address
+    ),
+    "failMerge": lambda r: r.contract.failMerge(1, sender=TRAINING_COURT.address),
 }
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_authority_when_the_caller_is_somebody_else(run: Run, name: str) -> None:
-    """it should revert with Unauthorized for halt, rollback, both convictions and finality"""
+    """it should revert with Unauthorized for halt, rollback, convictions, failing and finality"""
     run.play()
     with refused("Unauthorized"):
         CALLS[name](run)
@@ -141,6 +149,92 @@ def test_convict_merge_when_nobody_proposes_again(run: Run) -> None:
     run.contract.advance(sender=KEEPER.address)
     assert run.contract.getRound(1).status == FAILED
     run.open()
+
+
+# --- a merge that was rejected while the court had disputes about it
+
+
+def reject(run: Run, *, disputes: int) -> bytes:
+    """Everybody dissents from round 1's merge; gives the proposal's name."""
+    run.play()
+    for _ in range(disputes):
+        run.contract.holdFinality(1, sender=MERGE_COURT.address)
+    proposal = bytes(run.contract.proposalId(1))
+    run.open()
+    for seat in (0, 1, 2):
+        run.dissent(seat)
+    assert run.contract.getRound(1).status == OPEN
+    return proposal
+
+
+def test_rejected_merges_when_nothing_is_disputed(run: Run) -> None:
+    """it should unlock the bond, and convictRejected and releaseRejected revert with NotRejected"""
+    proposal = reject(run, disputes=0)
+    assert run.contract.accounts(AGGREGATOR.address) == (10 * BOND, 0)
+    with refused("NotRejected", proposal):
+        run.contract.convictRejected(proposal, WITNESS.address, sender=MERGE_COURT.address)
+    with refused("NotRejected", proposal):
+        run.contract.releaseRejected(proposal, sender=MERGE_COURT.address)
+
+
+def test_rejected_merges_when_convicted_later(run: Run) -> None:
+    """it should take the bond once, also after the merge was proposed again"""
+    proposal = reject(run, disputes=2)
+    assert run.contract.accounts(AGGREGATOR.address) == (9 * BOND, BOND)
+    run.propose()
+    again = bytes(run.contract.proposalId(1))
+    run.contract.convictRejected(proposal, WITNESS.address, sender=MERGE_COURT.address)
+    assert run.contract.accounts(AGGREGATOR.address) == (8 * BOND, BOND)
+    assert run.contract.accounts(WITNESS.address).freeWei == BOND // 2
+    assert run.contract.burnedWei() == BOND // 2
+    assert bytes(run.contract.proposalId(1)) == again
+    with refused("NotRejected", proposal):
+        run.contract.convictRejected(proposal, WITNESS.address, sender=MERGE_COURT.address)
+
+
+def test_rejected_merges_when_every_dispute_ends_without_conviction(run: Run) -> None:
+    """it should unlock the bond with the last of them"""
+    proposal = reject(run, disputes=2)
+    run.contract.releaseRejected(proposal, sender=MERGE_COURT.address)
+    assert run.contract.rejected(proposal) == (AGGREGATOR.address, 1)
+    assert run.contract.accounts(AGGREGATOR.address) == (9 * BOND, BOND)
+    run.contract.releaseRejected(proposal, sender=MERGE_COURT.address)
+    assert run.contract.accounts(AGGREGATOR.address) == (10 * BOND, 0)
+    assert run.contract.rejected(proposal) == (NOBODY, 0)
+
+
+def test_rejected_merges_when_proposed_again(run: Run) -> None:
+    """it should give the new proposal another name, and none without a proposal"""
+    proposal = reject(run, disputes=1)
+    assert bytes(run.contract.proposalId(1)) == bytes(32)
+    run.evm.sleep(1)
+    run.propose()
+    assert bytes(run.contract.proposalId(1)) != proposal
+
+
+# --- failMerge
+
+
+def test_fail_merge_when_nothing_is_proposed(run: Run) -> None:
+    """it should revert with WrongRound"""
+    run.play(until="merge")
+    with refused("WrongRound", 1, NONE):
+        run.contract.failMerge(1, sender=MERGE_COURT.address)
+
+
+def test_fail_merge_when_later_rounds_stand_on_it(run: Run) -> None:
+    """it should void them, unlock every bond, keep the parent's model, and the run goes on"""
+    run.play()
+    run.play()
+    run.open()
+    receipt = run.contract.failMerge(1, sender=MERGE_COURT.address)
+    assert [e.round for e in receipt.all("RoundVoided")] == [3, 2]
+    assert receipt.only("RoundFailed").reason == UNAVAILABLE
+    assert run.contract.accounts(AGGREGATOR.address) == (10 * BOND, 0)
+    assert run.contract.getRound(1).status == FAILED
+    assert run.contract.getRound(1).modelRoot == run.contract.getRound(0).modelRoot
+    assert run.finalize(1).all("RewardCredited") == []
+    assert run.open().only("RoundOpened").round == 2
 
 
 # --- convictUpdate

@@ -34,6 +34,12 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("phases", {"auditS": 0}),
     ("mergeTimeoutS", {"mergeTurnS": 0}),
     ("mergeTimeoutS", {"mergeTurnS": 75, "mergeTimeoutS": 1200}),
+    ("moveS", {"moveS": 0}),
+    ("segmentEnds", {"segments": 2, "segmentEnds": (4,)}),
+    ("segmentEnds", {"segments": 2, "segmentEnds": (0, 4)}),
+    ("segmentEnds", {"segments": 2, "segmentEnds": (4, 4)}),
+    ("segmentEnds", {"segmentEnds": (3,)}),
+    ("segmentEnds", {"segmentEnds": (5,)}),
     ("beacon", {"beacon": ATTACKER.address}),
 ]
 
@@ -70,7 +76,9 @@ def test_create_run_when_a_parameter_is_out_of_bounds(
 def test_create_run_when_stake_unbonds_before_disputes_end(stage: Stage) -> None:
     """it should revert with UnbondingTooShort"""
     with refused("UnbondingTooShort", 10_000, 10_002):
-        stage.create_run(disputeS=5_001)
+        stage.create_run(disputeS=4_513, moveS=61)
+    with refused("UnbondingTooShort", 10_000, 10_002):
+        stage.create_run(disputeS=4_521)
 
 
 def test_create_run_when_more_is_meant_for_keepers_than_sent(stage: Stage) -> None:

@@ -63,7 +63,14 @@ DEFAULT_PARAMS: dict[str, Any] = {
     "disputeS": 300,
     "guardian": NOBODY,
     "beacon": NOBODY,
+    "moveS": 60,
+    "segmentEnds": (4,),
 }
+
+
+def even_ends(chunks: int, segments: int) -> tuple[int, ...]:
+    """Chunks dealt to segments as evenly as can be."""
+    return tuple(chunks * (segment + 1) // segments for segment in range(segments))
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,8 @@ class Stage:
         own = {"guardian": GUARDIAN.address, "beacon": self.beacon.address}
         chosen = DEFAULT_PARAMS | own | overrides
         assert chosen.keys() == DEFAULT_PARAMS.keys(), overrides
+        if "segmentEnds" not in overrides:
+            chosen["segmentEnds"] = even_ends(chosen["chunks"], chosen["segments"])
         return tuple(chosen.values())
 
     def create_run(

@@ -56,9 +56,9 @@ def test_money_and_unbonding_must_suffice():
     for value, keeper in ((reward, 1), (1, 2)):
         with pytest.raises(InvalidRunParameter):
             check_funding(PLAN, value_wei=value, keeper_wei=keeper)
-    check_unbonding(PLAN, 7200)
+    check_unbonding(PLAN, 12_000)
     with pytest.raises(InvalidRunParameter):
-        check_unbonding(PLAN, 7199)
+        check_unbonding(PLAN, 11_999)
 
 
 def test_a_plan_from_flat_names_knows_every_name_and_no_other():

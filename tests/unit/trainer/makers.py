@@ -81,6 +81,8 @@ def params(**overrides) -> RunParams:
         "dispute_s": 10,
         "guardian": ZERO_ADDRESS,
         "beacon": ZERO_ADDRESS,
+        "move_s": 5,
+        "segment_ends": (1,),
     } | overrides
     return RunParams(**values)
 
