@@ -3,7 +3,7 @@
 Levels are kept without the padding: the nodes of an all-EMPTY subtree are known by height.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -21,6 +21,9 @@ _BLOCK_LEAVES = 4096
 Proof = tuple[Digest, ...]
 SumNode = tuple[Digest, int]
 SumProof = tuple[SumNode, ...]
+SumClaim = tuple[Digest, int, int]
+"""A level of an opening with named sums: the sibling, its sum, and the sum named for the node."""
+SumClaims = tuple[SumClaim, ...]
 
 
 def leaf_node(leaf: Buffer) -> Digest:
@@ -170,10 +173,25 @@ class MerkleTree:
             path.append(level[sibling] if sibling < len(level) else _EMPTY_NODES[height])
         return tuple(path)
 
+    def node(self, height: int, place: int) -> Digest:
+        """Give a node by its height above the leaves and its place, padding included.
+
+        Raises IndexError for one that the tree does not have.
+        """
+        if not (0 <= height <= self.depth and 0 <= place < 1 << self.depth - height):
+            message = f"node {place} of height {height} in a tree of depth {self.depth}"
+            raise IndexError(message)
+        level = self.levels[height]
+        return level[place] if place < len(level) else _EMPTY_NODES[height]
+
 
 @dataclass(frozen=True, slots=True)
 class SumTree:
-    """A tree whose root commits to every update leaf, its place, and the exact squared norm."""
+    """A tree whose root commits to every update leaf, its place, and the exact squared norm.
+
+    The sums in `levels` are those that the digests above them name: of an honest trainer the true
+    ones.
+    """
 
     levels: tuple[list[SumNode], ...]
 
@@ -185,14 +203,25 @@ class SumTree:
         return builder.finish()
 
     @classmethod
-    def from_nodes(cls, nodes: list[SumNode]) -> "SumTree":
-        """Build over leaf nodes with their sums."""
-        levels = [nodes]
-        while len(levels[-1]) > 1:
-            level = levels[-1]
-            padded = level if len(level) % 2 == 0 else [*level, _EMPTY_SUM_NODES[len(levels) - 1]]
-            levels.append([sum_node(padded[i], padded[i + 1]) for i in range(0, len(padded), 2)])
-        return cls(tuple(levels))
+    def from_nodes(
+        cls, nodes: list[SumNode], named: Mapping[tuple[int, int], int] | None = None
+    ) -> "SumTree":
+        """Build over leaf nodes with their sums.
+
+        `named` maps (height, place) of a node to the sum that its parent's digest names instead of
+        the true one: how a trainer lies, and how its opening is found again.
+        """
+        lies = named or {}
+        levels: list[list[SumNode]] = []
+        level = nodes
+        while True:
+            height = len(levels)
+            level = [(node[0], lies.get((height, i), node[1])) for i, node in enumerate(level)]
+            levels.append(level)
+            if len(level) == 1:
+                return cls(tuple(levels))
+            padded = level if len(level) % 2 == 0 else [*level, _EMPTY_SUM_NODES[height]]
+            level = [sum_node(padded[i], padded[i + 1]) for i in range(0, len(padded), 2)]
 
     @property
     def root(self) -> Digest:
@@ -222,6 +251,16 @@ class SumTree:
             sibling = index >> height ^ 1
             path.append(level[sibling] if sibling < len(level) else _EMPTY_SUM_NODES[height])
         return tuple(path)
+
+    def claims(self, index: int) -> SumClaims:
+        """Give the siblings from the bottom up with the sums that the digests name for both.
+
+        Opens a leaf of any tree, also where a sum lies. Raises IndexError beyond the leaves.
+        """
+        return tuple(
+            (*sibling, self.levels[height][index >> height][1])
+            for height, sibling in enumerate(self.proof(index))
+        )
 
 
 def verify(*, root: Digest, index: int, leaf: Buffer, proof: Sequence[Digest]) -> bool:
@@ -255,6 +294,37 @@ def verify_sum(
             return False
         node = sum_node(sibling, node) if index >> height & 1 else sum_node(node, sibling)
     return node == (root, ssq)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumOpening:
+    """Whether the leaf is the trainer's and the sums named on its path true, and the tree's sum."""
+
+    ok: bool
+    honest: bool
+    ssq: int
+
+
+def open_sum(*, root: Digest, index: int, leaf: Buffer, claims: Sequence[SumClaim]) -> SumOpening:
+    """Open an update leaf with the sums that the digests name, as the court does. Section 3.
+
+    `honest` and `ssq` mean nothing unless `ok`. Total: any input gives an answer.
+    """
+    failed = SumOpening(ok=False, honest=False, ssq=0)
+    if not 0 <= index < 1 << len(claims) or len(claims) > MAX_DEPTH:
+        return failed
+    if memoryview(leaf).nbytes != UPDATE_LEAF_BYTES:
+        return failed
+    digest, ssq = leaf_node(leaf), int(chunk_ssq(*decode_update(leaf, 1))[0])
+    honest = True
+    for height, (sibling, sibling_ssq, named) in enumerate(claims):
+        fits = all(0 <= value < 1 << 8 * SSQ_BYTES for value in (sibling_ssq, named))
+        if len(sibling) != DIGEST_BYTES or not fits:
+            return failed
+        honest = honest and named == ssq
+        pair = ((digest, named), (sibling, sibling_ssq))
+        digest, ssq = sum_node(*reversed(pair)) if index >> height & 1 else sum_node(*pair)
+    return SumOpening(ok=digest == root, honest=honest, ssq=ssq)
 
 
 def _check_index(index: int, leaf_count: int) -> None:

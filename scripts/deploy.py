@@ -27,7 +27,7 @@ FIXED_SEED = bytes.fromhex("c0" * 32)
 def deploy(
     account: AccountAPI, *, unbonding_s: int, fixed_seed: bytes, options: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Deploy beacons, office and factory; gives address and constructor arguments by name."""
+    """Deploy beacons, court, office and factory; gives address and constructor arguments by name."""
     contracts = compile_contracts()
     made: dict[str, dict[str, Any]] = {}
 
@@ -39,11 +39,12 @@ def deploy(
 
     put("FixedBeacon", fixed_seed)
     put("PrevrandaoBeacon")
+    court = put("MergeCourt")
     office = put("RunOffice")
     run_type = contracts["TrainingRun"].contract_type
     run_code = bytes.fromhex(run_type.deployment_bytecode.bytecode.removeprefix("0x"))
-    zero = "0x" + "00" * 20
-    factory = put("RunFactory", run_code, office.address, unbonding_s, zero, zero)
+    no_court = "0x" + "00" * 20
+    factory = put("RunFactory", run_code, office.address, unbonding_s, court.address, no_court)
     made["RunFactory"]["block"] = account.provider.get_block("latest").number
     made["StakeVault"] = {"address": factory.vault(), "arguments": [unbonding_s]}
     return made

@@ -12,6 +12,7 @@ from scripts.compiled import compile_contracts
 
 CONTRACTS = (
     "FixedBeacon",
+    "MergeCourt",
     "PrevrandaoBeacon",
     "RunFactory",
     "RunOffice",

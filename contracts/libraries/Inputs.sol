@@ -32,6 +32,16 @@ library Inputs {
         entry.headerHash = bytes32(raw[56:]);
     }
 
+    /// @notice Weight of the update that `entry` begins with, without reading all of it.
+    function weightOf(bytes calldata entry) internal pure returns (uint256) {
+        return uint24(bytes3(entry[21:24]));
+    }
+
+    /// @notice Root of the update that `entry` begins with.
+    function updateRootOf(bytes calldata entry) internal pure returns (bytes32) {
+        return bytes32(entry[24:56]);
+    }
+
     /// @notice The list's bytes for one update.
     function pack(Entry memory entry) internal pure returns (bytes memory) {
         return abi.encodePacked(entry.trainer, entry.seat, entry.weight, entry.updateRoot, entry.headerHash);

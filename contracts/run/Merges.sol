@@ -94,6 +94,8 @@ abstract contract Merges is Treasury {
         // Effect
         _lockBond(msg.sender);
         uint40 finalizableAt = uint40(block.timestamp + _hot.disputeS);
+        // Later than that of any proposal before, though it be of the same block: the court tells them by it.
+        if (record.finalizableAt >= finalizableAt) finalizableAt = record.finalizableAt + 1;
         record.modelRoot = modelRoot;
         (record.proposer, record.finalizableAt, record.openDisputes, record.status) =
             (msg.sender, finalizableAt, 0, RoundStatus.Proposed);

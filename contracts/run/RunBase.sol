@@ -83,8 +83,11 @@ abstract contract RunBase is IRunBase {
 
     /// @inheritdoc IRunBase
     function proposalId(uint32 round) external view returns (bytes32) {
-        Round storage record = _record(round);
-        return record.status == RoundStatus.Proposed ? _proposalId(round, record) : bytes32(0);
+        // Of a round that is void or forgotten there is none either; the court asks for those, too.
+        uint32 newest = current.round;
+        Round storage record = _rounds[round % _hot.ringSize];
+        if (round > newest || newest - round >= _hot.ringSize || record.status != RoundStatus.Proposed) return 0;
+        return _proposalId(round, record);
     }
 
     /// @inheritdoc IRunBase
