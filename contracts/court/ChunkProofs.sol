@@ -76,8 +76,10 @@ abstract contract ChunkProofs is CourtMoney {
         (bytes32 node, uint256 ssq) = SumTree.leafNode(opening[:DenseInt8.LEAF_BYTES]);
         bytes calldata path = opening[DenseInt8.LEAF_BYTES:];
         if (!short) {
+            // slither-disable-next-line unused-return: the merge needs no sum
             (ok, honest,) = SumTree.open(root, index, node, ssq, path, depth);
         } else {
+            // slither-disable-next-line unused-return: the merge needs no sum
             (ok,) = SumTree.verify(root, index, node, ssq, path, depth);
             honest = ok;
         }
