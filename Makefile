@@ -37,7 +37,7 @@ compile: setup ## compile the contracts
 test: setup ## run the tests; TESTS=tests/unit for some, ARGS="-k merkle" for options
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
-fuzz: setup ## compare the contracts' arithmetic with the written rule; RUNS=100000 ARGS="--match-test ssq"
+fuzz: setup ## any bytes and any games against the contracts, nightly (40 min); RUNS=100000 ARGS="--match-test ssq"
 	@$(BIN)/forge test --fuzz-runs $(RUNS) --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/') $(ARGS)
 
 demo: setup ## train one model with several untrusting trainers on this machine; ARGS="--help"
