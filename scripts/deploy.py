@@ -27,7 +27,7 @@ FIXED_SEED = bytes.fromhex("c0" * 32)
 def deploy(
     account: AccountAPI, *, unbonding_s: int, fixed_seed: bytes, options: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Deploy beacons, court, office and factory; gives address and constructor arguments by name."""
+    """Deploy everything; gives address and constructor arguments by name."""
     contracts = compile_contracts()
     made: dict[str, dict[str, Any]] = {}
 

@@ -64,25 +64,42 @@ abstract contract ChunkProofs is CourtMoney {
         emit Fed(run, round, msg.sender, proof.chunk, accumulator);
     }
 
-    /// @dev Open an update's leaf. The short form adds up the sums itself and so tells whether they are true; the long
+    /// @dev Whether a leaf is the trainer's. The short form adds up the sums itself and so needs true ones; the long
     /// form takes them as the digests name them, so that a lying trainer blocks nobody.
-    function _openLeaf(bytes calldata opening, bytes32 root, uint256 index, uint256 depth)
+    function _isLeaf(bytes calldata opening, bytes32 root, uint256 index, uint256 depth)
         internal
         view
-        returns (bool ok, bool honest)
+        returns (bool ok)
     {
-        bool short = opening.length == DenseInt8.LEAF_BYTES + depth * SumTree.SIBLING_BYTES;
-        if (!short && opening.length != DenseInt8.LEAF_BYTES + depth * SumTree.CLAIM_BYTES) return (false, false);
-        (bytes32 node, uint256 ssq) = SumTree.leafNode(opening[:DenseInt8.LEAF_BYTES]);
-        bytes calldata path = opening[DenseInt8.LEAF_BYTES:];
-        if (!short) {
+        if (_isShort(opening, depth)) {
+            (bytes32 node, uint256 ssq) = SumTree.leafNode(opening[:DenseInt8.LEAF_BYTES]);
             // slither-disable-next-line unused-return: the merge needs no sum
-            (ok, honest,) = SumTree.open(root, index, node, ssq, path, depth);
-        } else {
+            (ok,) = SumTree.verify(root, index, node, ssq, opening[DenseInt8.LEAF_BYTES:], depth);
+        } else if (_isLong(opening, depth)) {
+            // What the leaf's own sum is does not matter here.
+            bytes32 node = Merkle.leafNode(opening[:DenseInt8.LEAF_BYTES]);
             // slither-disable-next-line unused-return: the merge needs no sum
-            (ok,) = SumTree.verify(root, index, node, ssq, path, depth);
-            honest = ok;
+            (ok,,) = SumTree.open(root, index, node, 0, opening[DenseInt8.LEAF_BYTES:], depth);
         }
+    }
+
+    function _isShort(bytes calldata opening, uint256 depth) internal pure returns (bool) {
+        return opening.length == DenseInt8.LEAF_BYTES + depth * SumTree.SIBLING_BYTES;
+    }
+
+    function _isLong(bytes calldata opening, uint256 depth) internal pure returns (bool) {
+        return opening.length == DenseInt8.LEAF_BYTES + depth * SumTree.CLAIM_BYTES;
+    }
+
+    /// @dev Open a leaf in the long form: whether it is the trainer's, the named sums on its path are true, and the sum
+    /// of the update.
+    function _openLong(bytes calldata opening, bytes32 root, uint256 index, uint256 depth)
+        internal
+        view
+        returns (bool ok, bool honest, uint256 rootSsq)
+    {
+        (bytes32 node, uint256 ssq) = SumTree.leafNode(opening[:DenseInt8.LEAF_BYTES]);
+        return SumTree.open(root, index, node, ssq, opening[DenseInt8.LEAF_BYTES:], depth);
     }
 
     /// @dev Reverts for the places behind the last chunk.
@@ -99,7 +116,14 @@ abstract contract ChunkProofs is CourtMoney {
 
     /// @dev Depth of a tree of so many leaves, at least one.
     function _depthOf(uint256 leaves) internal pure returns (uint256 depth) {
-        while (leaves > 1 << depth) ++depth;
+        // Bits of the last leaf's place.
+        uint256 last = leaves - 1;
+        for (uint256 step = 16; step != 0; step >>= 1) {
+            if (last >> step == 0) continue;
+            depth += step;
+            last >>= step;
+        }
+        depth += last;
     }
 
     function _requireInputs(bytes calldata inputs, bytes32 inputsHash, uint256 segment) internal pure {
@@ -120,8 +144,9 @@ abstract contract ChunkProofs is CourtMoney {
         for (uint256 i = 0; i < proof.openings.length; ++i) {
             bytes calldata entry = proof.inputs[(first + i) * Inputs.ENTRY_BYTES:];
             bytes calldata opening = proof.openings[i];
-            (bool ok,) = _openLeaf(opening, Inputs.updateRootOf(entry), place.index, place.depth);
-            if (!ok) revert WrongUpdateOpening(first + i);
+            if (!_isLeaf(opening, Inputs.updateRootOf(entry), place.index, place.depth)) {
+                revert WrongUpdateOpening(first + i);
+            }
             DenseInt8.add(sum, opening[:DenseInt8.LEAF_BYTES], Inputs.weightOf(entry));
         }
     }

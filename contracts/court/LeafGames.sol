@@ -43,7 +43,10 @@ abstract contract LeafGames is TreeGames {
             _endMootLeaf(id, d, standing);
             return;
         }
-        (bool ok, bool honest) = _openLeaf(opening, d.node, d.index, d.level);
+        // The short form opens honest paths only; so does the long one of a tree of one leaf, where they are the same.
+        bool honest = _isShort(opening, d.level);
+        bool ok = honest && _isLeaf(opening, d.node, d.index, d.level);
+        if (!honest && _isLong(opening, d.level)) (ok, honest,) = _openLong(opening, d.node, d.index, d.level);
         if (!ok) revert WrongUpdateOpening(d.seat);
         emit LeafShown(id, opening[:DenseInt8.LEAF_BYTES]);
         // Effect and interaction

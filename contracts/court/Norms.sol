@@ -4,11 +4,9 @@ pragma solidity ^0.8.28;
 import {IJudgedRun} from "../interfaces/IJudgedRun.sol";
 import {Header, IMergeCourt, NormProof} from "../interfaces/IMergeCourt.sol";
 import {Commitments} from "../libraries/Commitments.sol";
-import {DenseInt8} from "../libraries/DenseInt8.sol";
 import {Inputs} from "../libraries/Inputs.sol";
 import {Seats} from "../libraries/Seats.sol";
 import {Shuffle} from "../libraries/Shuffle.sol";
-import {SumTree} from "../libraries/SumTree.sol";
 import {Current, Phase, Progress, Reveal, RoundStatus, RunParams, Submission} from "../types/Types.sol";
 import {LeafGames} from "./LeafGames.sol";
 
@@ -31,13 +29,8 @@ abstract contract Norms is LeafGames {
     function _lies(RunParams memory p, uint256 segment, NormProof calldata proof) private view returns (bool) {
         uint256 first = segment == 0 ? 0 : p.segmentEnds[segment - 1];
         uint256 depth = _depthOf(p.segmentEnds[segment] - first);
-        bytes calldata opening = proof.opening;
-        if (opening.length != DenseInt8.LEAF_BYTES + depth * SumTree.CLAIM_BYTES) {
-            revert WrongUpdateOpening(proof.seat);
-        }
-        (bytes32 node, uint256 ssq) = SumTree.leafNode(opening[:DenseInt8.LEAF_BYTES]);
-        (bool ok, bool honest, uint256 rootSsq) =
-            SumTree.open(proof.updateRoot, proof.index, node, ssq, opening[DenseInt8.LEAF_BYTES:], depth);
+        if (!_isLong(proof.opening, depth)) revert WrongUpdateOpening(proof.seat);
+        (bool ok, bool honest, uint256 rootSsq) = _openLong(proof.opening, proof.updateRoot, proof.index, depth);
         if (!ok) revert WrongUpdateOpening(proof.seat);
         return !honest || rootSsq != proof.header.ssq;
     }
@@ -71,8 +64,10 @@ abstract contract Norms is LeafGames {
         returns (address trainer, uint256 segment)
     {
         Current memory c = IJudgedRun(run).current();
-        // Between rounds a seat may have changed hands.
-        if (round != c.round || c.phase == Phase.Idle) revert NotPending(run, round);
+        // In a reopened merge the attempt is one of a void round; between rounds a seat may have changed hands. From the
+        // freeze on the frozen form serves.
+        bool isOpen = c.phase == Phase.Reveal || c.phase == Phase.Audit;
+        if (round != c.round || !isOpen) revert NotPending(run, round);
         Submission memory s = IJudgedRun(run).submissions(proof.seat);
         if (s.attempt != c.attempt || s.progress != Progress.Revealed) revert NoSuchUpdate(proof.seat);
         if (s.digest != Commitments.revealDigest(proof.updateRoot, _headerHash(proof.header))) {

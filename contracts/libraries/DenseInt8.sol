@@ -41,7 +41,7 @@ library DenseInt8 {
     // slither-disable-next-line divide-before-multiply: divisions of all ones make masks, without remainder
     function ssq(bytes calldata leaf) internal pure returns (uint256 sum) {
         uint256 e = exponent(leaf);
-        uint256 all = _allOnes(leaf);
+        uint256 all = _allOnes();
         // With u = q + 128: sum q^2 = sum u^2 - 256 * sum u + 256 * 128^2. A word times itself with its 32-bit lanes in
         // reverse has the sum of the squares of its lanes in its highest lane (8 squares a MUL); no lane below it
         // reaches 2^32, so nothing is carried into it.
@@ -80,7 +80,7 @@ library DenseInt8 {
     function add(WeightedSum memory sum, bytes calldata leaf, uint256 weight) internal pure {
         uint256 e = exponent(leaf);
         if (weight > WEIGHT_ONE || sum.weight + weight > WEIGHT_ONE) revert WeightsTooLarge(weight);
-        uint256 all = _allOnes(leaf);
+        uint256 all = _allOnes();
         uint256[64] memory lanes = sum.lanes;
         unchecked {
             sum.weight += weight;
@@ -107,14 +107,16 @@ library DenseInt8 {
     }
 
     /// @notice d + MEAN_BIAS of every element, in the places of WeightedSum; d = (D + 2^15) >> 16.
+    // slither-disable-next-line divide-before-multiply: divisions of all ones make masks, without remainder
     function means(WeightedSum memory sum) internal pure returns (uint256[32] memory result) {
         uint256[64] memory lanes = sum.lanes;
         uint256 offset = (MEAN_BIAS << 16) + (1 << 15) - sum.bias;
+        uint256 all = _allOnes();
         // 4 elements an addition: a sum needs 40 bits, so the even and the odd lanes are widened to 64 bits in turn.
         // `bias` is at most 2^38, so the offset keeps lanes positive, and shifting them is to floor.
         assembly ("memory-safe") {
-            let low := 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff
-            offset := mul(offset, 0x0000000000000001000000000000000100000000000000010000000000000001)
+            let low := div(all, 0x100000001)
+            offset := mul(offset, div(all, 0xffffffffffffffff))
             for { let i := 0 } lt(i, 1024) { i := add(i, 32) } {
                 let small := mload(add(lanes, i))
                 let large := mload(add(lanes, add(i, 1024)))
@@ -125,11 +127,11 @@ library DenseInt8 {
         }
     }
 
-    /// @dev 2^256 - 1, of which masks are made. The optimizer does not see that: a mask it knows it would copy from the
-    /// code at every use, at ten times the price.
-    function _allOnes(bytes calldata leaf) private pure returns (uint256) {
-        unchecked {
-            return ~(leaf.length - LEAF_BYTES);
+    /// @dev 2^256 - 1, of which masks are made. The optimizer does not see that, since it does not know how little
+    /// calldata there is: a mask it knows it would copy from the code at every use, at ten times the price.
+    function _allOnes() private pure returns (uint256 all) {
+        assembly ("memory-safe") {
+            all := not(shr(64, calldatasize()))
         }
     }
 

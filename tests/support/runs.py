@@ -107,10 +107,14 @@ TRAINERS = tuple(Person(f"trainer {i}") for i in range(64))
 
 @dataclass
 class Stage:
-    """One deployment: beacon, office, factory and its vault. The courts are plain accounts."""
+    """One deployment: beacon, office, factory and its vault. The courts are plain accounts; with
+    `real_court` the merge court is the contract.
+    """
 
     evm: Evm
     unbonding_s: int = 10_000
+    real_court: bool = False
+    court: Contract | None = field(init=False, default=None)
     beacon: Contract = field(init=False)
     office: Contract = field(init=False)
     factory: Contract = field(init=False)
@@ -123,6 +127,8 @@ class Stage:
             self.evm.fund(person.address)
         self.beacon = self.evm.deploy("FixedBeacon", b"\x07" * 32, sender=SPONSOR.address)
         self.office = self.evm.deploy("RunOffice", sender=SPONSOR.address)
+        if self.real_court:
+            self.court = self.evm.deploy("MergeCourt", sender=SPONSOR.address)
         self.factory = self.deploy_factory()
         self.vault = self.evm.at("StakeVault", self.factory.vault())
 
@@ -131,7 +137,7 @@ class Stage:
             "runCode": artifacts()["TrainingRun"].code,
             "office": self.office.address,
             "unbonding_s": self.unbonding_s,
-            "merge_court": MERGE_COURT.address,
+            "merge_court": MERGE_COURT.address if self.court is None else self.court.address,
             "training_court": TRAINING_COURT.address,
         } | overrides
         return self.evm.deploy("RunFactory", *arguments.values(), sender=SPONSOR.address)
@@ -145,17 +151,19 @@ class Stage:
             chosen["segmentEnds"] = even_ends(chosen["chunks"], chosen["segments"])
         return tuple(chosen.values())
 
-    def create_run(
+    def create_contract(
         self, *, reward_wei: int = 100 * ETHER, keeper_wei: int = ETHER, **overrides: Any
-    ) -> "Run":
+    ) -> Contract:
         receipt = self.factory.createRun(
             self.params(**overrides),
             keeper_wei,
             sender=SPONSOR.address,
             value=reward_wei + keeper_wei,
         )
-        contract = self.evm.at("TrainingRun", receipt.only("RunCreated").run)
-        return Run(stage=self, contract=contract)
+        return self.evm.at("TrainingRun", receipt.only("RunCreated").run)
+
+    def create_run(self, **overrides: Any) -> "Run":
+        return Run(stage=self, contract=self.create_contract(**overrides))
 
 
 @dataclass

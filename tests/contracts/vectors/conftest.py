@@ -1,6 +1,7 @@
 """The libraries on a real EVM: VectorHarness, compiled alone, deployed on an anvil of its own."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -79,10 +80,9 @@ def standard_input() -> dict[str, Any]:
         path = ROOT / "node_modules" / name if name.startswith("@") else ROOT / name
         sources[name] = {"content": path.read_text()}
         for target in _IMPORT.findall(sources[name]["content"]):
-            near = (
-                (path.parent / target).resolve().relative_to(ROOT) if target[0] == "." else target
-            )
-            waiting.append(str(near).removeprefix("node_modules/"))
+            # Links are not followed: node_modules may be one.
+            near = os.path.relpath(path.parent / target, ROOT) if target[0] == "." else target
+            waiting.append(near.removeprefix("node_modules/"))
     return {
         "language": "Solidity",
         "sources": sources,
