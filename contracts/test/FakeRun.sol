@@ -36,13 +36,7 @@ contract FakeRun {
         (_trigger, _target, _payload) = (trigger, target, payload);
     }
 
-    /// @notice Call the court oneself, with the sent ETH.
-    function act(address target, bytes calldata payload) external payable {
-        (bool ok, bytes memory data) = target.call{value: msg.value}(payload);
-        if (!ok) {
-            assembly ("memory-safe") {
-                revert(add(data, 0x20), mload(data))
-            }
-        }
+    function forget() external {
+        delete came;
     }
 }
