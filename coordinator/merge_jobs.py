@@ -1,5 +1,6 @@
 """Verifies updates and merges them beside the driver, so that it never waits for a download."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -127,7 +128,9 @@ class MergeJobs:
     ) -> MergedModel:
         wait(checks)
         for check in checks:
-            check.result()
+            # A lie about the norm is the court's matter: the bytes are the root's.
+            with contextlib.suppress(WrongNorm):
+                check.result()
         return self._aggregator.merge(found, inputs, parent=parent)
 
     def _announce(self, _: Future[MergedModel]) -> None:

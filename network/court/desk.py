@@ -19,7 +19,8 @@ _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-WORKERS = 2
+WORKERS = 16
+"""Acts that wait for their blocks side by side: who is challenged often must answer as often."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 

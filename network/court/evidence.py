@@ -37,6 +37,8 @@ from protocol.rounds import UpdateHeader
 from protocol.types import Digest, Seat, SegmentId
 
 _KEPT_TREES = 2
+_AT_ONCE = 2
+"""Models and updates that are read at once."""
 
 
 class ModelShelf(Protocol):
@@ -91,6 +93,7 @@ class Examiner:
         self._deadline_s = deadline_s
         self._trees: dict[Digest, MerkleTree] = {}
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(_AT_ONCE)
 
     def find_wrong_chunk(self, case: Case, own_root: Digest) -> WrongChunk | None:
         """The first chunk of the proposed object that differs from the own merge, with its proof.
@@ -169,10 +172,17 @@ class Examiner:
 
     def tree(self, root: Digest, model: Cid | None = None) -> MerkleTree:
         """The tree of a model that is on the shelf or, with its object's id, in the store."""
-        with self._lock:
-            known = self._trees.get(root)
+        known = self._known(root)
         if known is not None:
             return known
+        with self._room:
+            return self._known(root) or self._read_tree(root, model)
+
+    def _known(self, root: Digest) -> MerkleTree | None:
+        with self._lock:
+            return self._trees.get(root)
+
+    def _read_tree(self, root: Digest, model: Cid | None) -> MerkleTree:
         builder = MerkleTreeBuilder(self._leaf_bytes)
         for piece in self._open_model(root, model):
             builder.update(piece)
@@ -217,10 +227,11 @@ class Examiner:
         if header.update_size != size:
             raise InvalidUpdate(what="bytes", expected=size, actual=header.update_size)
         cid = Cid(digest=header.update_cid, size=size)
-        data = self._store.get(cid, max_bytes=size, deadline_s=self._deadline_s)
-        builder = SumTreeBuilder()
-        builder.update(data)
-        tree = builder.finish()
+        with self._room:
+            data = self._store.get(cid, max_bytes=size, deadline_s=self._deadline_s)
+            builder = SumTreeBuilder()
+            builder.update(data)
+            tree = builder.finish()
         if tree.root != header.update_root:
             expected, actual = header.update_root.hex(), tree.root.hex()
             raise InvalidUpdate(what="root", expected=expected, actual=actual)

@@ -102,6 +102,12 @@ class World:
             inputsHashes=[inputs_hash(entries)],
         )
 
+    def judged(self):
+        """The round, opened upon the genesis model."""
+        found = self.story.fold.rounds[1]
+        found.parent_root = self.story.fold.params.genesis_root
+        return found
+
     def models(self) -> Models:
         cache = ModelCache(self.folder / "models", momentum=False)
         return Models(self.store, cache, SPEC, self.story.fold.params)
@@ -176,3 +182,36 @@ def test_only_the_newest_models_are_kept(tmp_path):
         roots.append(model_root(data, momentum=False))
         cache.keep(roots[-1], iter((data,)))
     assert [cache.has(root) for root in roots] == [False, False, True, True]
+
+
+def test_a_judge_merges_though_the_proposed_model_is_at_hand(tmp_path):
+    """What another proposed is no own merge, not even for a late joiner, nor after a restart."""
+    world = World(tmp_path, wrong=True)
+    models = world.models()
+    found = world.judged()
+    assert models.obtain(world.story.fold, 1).root == found.model_root
+    own = models.recompute(world.story.fold, found)
+    assert own.root == model_root(world.merged, momentum=False)
+    assert world.models().recompute(world.story.fold, found).root == own.root
+
+
+def test_a_judge_merges_once_while_the_model_is_on_disk(tmp_path):
+    world = World(tmp_path)
+    models = world.models()
+    found = world.judged()
+    own = models.recompute(world.story.fold, found)
+    for update in world.updates:
+        world.store.forget(cid_of(update))
+    assert models.recompute(world.story.fold, found) is own
+    (tmp_path / "models" / f"{own.root.hex()}.model").unlink()
+    with pytest.raises(ContentUnavailable):
+        models.recompute(world.story.fold, found)
+
+
+def test_a_judge_needs_the_parent_that_the_chain_names(tmp_path):
+    """Who only has another parent can not say whether the merge upon this one is right."""
+    world = World(tmp_path)
+    found = world.story.fold.rounds[1]
+    found.parent_root = digest(66)
+    with pytest.raises(ContentUnavailable, match=digest(66).hex()):
+        world.models().recompute(world.story.fold, found)

@@ -59,15 +59,20 @@ def test_an_honest_update_is_good(place):
     "changes",
     [
         {"update_root": digest(5)},
-        {"ssq": TREE.ssq - 1},
+        {"update_root": digest(5), "ssq": TREE.ssq - 1},
         {"ssq": TREE.ssq + 1},
         {"update_size": CID.size - 1},
     ],
-    ids=["another root", "a smaller norm", "above the bound", "another size"],
+    ids=["another root", "another root and norm", "above the bound", "another size"],
 )
-def test_a_lie_in_the_header_is_bad(place, changes):
+def test_what_is_not_as_its_header_says_is_bad(place, changes):
     place[0].put(UPDATE)
     assert verdict(place, revealed(**changes)) is Verdict.BAD
+
+
+def test_a_smaller_norm_under_the_right_root_is_a_lie_that_can_be_proven(place):
+    place[0].put(UPDATE)
+    assert verdict(place, revealed(ssq=TREE.ssq - 1)) is Verdict.LYING
 
 
 def test_an_update_of_another_segments_length_is_bad(place):
@@ -92,4 +97,4 @@ def test_a_copied_header_with_another_norm_is_judged_by_itself(place):
     """The verdict on an honest update says nothing about a header that only shares its object."""
     place[0].put(UPDATE)
     assert verdict(place, revealed()) is Verdict.GOOD
-    assert verdict(place, revealed(ssq=1)) is Verdict.BAD
+    assert verdict(place, revealed(ssq=1)) is Verdict.LYING
