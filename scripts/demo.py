@@ -21,9 +21,10 @@ from coordinator.audit.replay import RoundReplay
 from scripts.adversaries import ADVERSARIES
 from scripts.demo_run import DemoResult, DemoSettings, run_demo
 from scripts.processes import ending_on_signals
+from scripts.verdicts import Deed, Fate
 
 _WEI = 10**18
-_PIPE_COLUMNS = 140
+_PIPE_COLUMNS = 148
 _ACCURACY_WITH_ADVERSARY = 0.96
 
 
@@ -84,28 +85,34 @@ def _show_trial(console: Console, result: DemoResult, adversary: str | None) -> 
 
 
 def _deeds_table(result: DemoResult, adversary: str) -> Table:
-    names = {one.account: one.name for one in result.parties}
-    table = Table(title=f"What {adversary} did, and what became of it")
-    for name in ("round", "deed in", "fate", "after blocks", "by", "lost ETH", "decided in"):
-        table.add_column(name, justify="right" if name in ("round", "lost ETH") else "left")
+    table = Table(title=f"What became of each deed of {adversary}")
+    for name in ("round", "fate", "blocks", "by", "lost ETH", "to prover", "burned", "transaction"):
+        table.add_column(name, justify="left" if name in ("fate", "by", "transaction") else "right")
     for deed in result.deeds:
         penalty = deed.penalty
-        by = names.get(penalty.winner, "stranger") if penalty and penalty.winner else "-"
+        amounts = (penalty.lost_wei, penalty.paid_wei, penalty.burned_wei) if penalty else (0, 0, 0)
         table.add_row(
             str(deed.round_id),
-            deed.transaction[:18],
             deed.fate.value,
-            str(deed.blocks),
-            by,
-            f"{(penalty.lost_wei if penalty else 0) / _WEI:.4f}",
-            deed.decided[:18] if deed.decided else "-",
+            "-" if deed.blocks is None else str(deed.blocks),
+            _prover(result, deed) or "-",
+            *(f"{wei / _WEI:.4f}" for wei in amounts),
+            deed.decided or "-",
         )
     return table
 
 
+def _prover(result: DemoResult, deed: Deed) -> str | None:
+    """Who proved it; what two thirds of the stake called unavailable needs no proof."""
+    if deed.fate is Fate.EXCLUDED:
+        return "attesters"
+    names = {one.account: one.name for one in result.parties}
+    return names.get(deed.penalty.winner) if deed.penalty and deed.penalty.winner else None
+
+
 def _books_table(result: DemoResult) -> Table:
     table = Table(title="Who lost and who got what")
-    for name in ("who", "account", "lost ETH", "of others' ETH", "rewards ETH"):
+    for name in ("who", "account", "lost ETH", "won ETH", "rewards ETH"):
         table.add_column(name, justify="left" if name in ("who", "account") else "right")
     for one in result.parties:
         amounts = (one.lost_wei, one.won_wei, one.rewards_wei)
@@ -167,10 +174,10 @@ def _trial_as_json(result: DemoResult, adversary: str | None) -> dict[str, Any]:
                 "fate": deed.fate.value,
                 "decided_in": deed.decided,
                 "blocks": deed.blocks,
-                "by": names.get(deed.penalty.winner)
-                if deed.penalty and deed.penalty.winner
-                else None,
+                "by": _prover(result, deed),
                 "lost_wei": str(deed.penalty.lost_wei if deed.penalty else 0),
+                "paid_wei": str(deed.penalty.paid_wei if deed.penalty else 0),
+                "burned_wei": str(deed.penalty.burned_wei if deed.penalty else 0),
             }
             for deed in result.deeds
         ],

@@ -79,7 +79,7 @@ TIMES = {
 _TIMES_AGAINST = {
     "wrong-merge": {"dispute_s": 15, "move_s": 5},
     "withheld-model": {"dispute_s": 15, "move_s": 5},
-    "withheld-update": {"reveal_s": 10, "audit_s": 8},
+    "withheld-update": {"reveal_s": 8, "audit_s": 8},
 }
 _ROUND_LIMIT_S = 240.0
 _ENROLMENT_S = 120.0

@@ -241,7 +241,7 @@ def judge_deeds(deeds: Sequence[Deed], *, must_convict: bool) -> list[Promise]:
         Promise(
             text="the adversary acted",
             held=acted,
-            finding=f"{len(deeds)} times" if acted else "it never did: nothing was shown",
+            finding=_count(len(deeds), "deed") if acted else "it never did",
         ),
         Promise(
             text="each of its deeds was " + ("convicted" if must_convict else "answered"),
@@ -249,6 +249,10 @@ def judge_deeds(deeds: Sequence[Deed], *, must_convict: bool) -> list[Promise]:
             finding=said + (f"; not in rounds {', '.join(open_rounds)}" if open_rounds else ""),
         ),
     ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _held(one: Holding) -> str:
