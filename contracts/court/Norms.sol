@@ -64,8 +64,8 @@ abstract contract Norms is LeafGames {
         returns (address trainer, uint256 segment)
     {
         Current memory c = IJudgedRun(run).current();
-        // In a reopened merge the attempt is one of a void round; between rounds a seat may have changed hands. From the
-        // freeze on the frozen form serves.
+        // In a reopened merge the attempt is that of a void round; between rounds a seat may have changed hands. From
+        // the freeze on the frozen form serves.
         bool isOpen = c.phase == Phase.Reveal || c.phase == Phase.Audit;
         if (round != c.round || !isOpen) revert NotPending(run, round);
         Submission memory s = IJudgedRun(run).submissions(proof.seat);

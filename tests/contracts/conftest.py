@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.anvil import run_anvil
 from support.evm import Evm
+from support.judged import JudgedRun, create_judged_run
 from support.runs import AGGREGATOR, Run, Stage
 
 pytestmark = pytest.mark.contracts
@@ -36,6 +37,25 @@ def stage(deployed: Stage) -> Iterator[Stage]:
     before = deployed.evm.snapshot()
     yield deployed
     deployed.evm.revert(before)
+
+
+@pytest.fixture(scope="session")
+def deployed_with_court(evm: Evm) -> Stage:
+    return Stage(evm, real_court=True)
+
+
+@pytest.fixture
+def court_stage(deployed_with_court: Stage) -> Iterator[Stage]:
+    """The deployment with the merge court; whatever a test does to it is undone."""
+    before = deployed_with_court.evm.snapshot()
+    yield deployed_with_court
+    deployed_with_court.evm.revert(before)
+
+
+@pytest.fixture
+def judged(court_stage: Stage) -> JudgedRun:
+    """A run of five chunks with three trainers, all of whose bytes exist."""
+    return create_judged_run(court_stage)
 
 
 @pytest.fixture

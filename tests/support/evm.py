@@ -180,6 +180,10 @@ class Evm:
             self.rpc("evm_setNextBlockTimestamp", timestamp)
             self.rpc("evm_mine")
 
+    def next_block_at(self, timestamp: int) -> None:
+        """Give the next transaction's block this timestamp."""
+        self.rpc("evm_setNextBlockTimestamp", timestamp)
+
     def sleep(self, seconds: int) -> None:
         self.sleep_until(self.now() + seconds)
 

@@ -13,16 +13,23 @@ from protocol.layout import CHUNK
 from protocol.merge import MergeParams, merge_chunks
 from protocol.merkle import MerkleTree, SumTree
 from protocol.proofs import (
+    STEP_LEVELS,
     ChunkProof,
+    child_siblings,
+    children_below,
     chunk_place,
     chunk_proof,
+    first_difference,
     open_update,
     padding_proof,
     parse_inputs,
 )
 from protocol.rounds import UpdateHeader
 from support.evm import Contract, Receipt
-from support.runs import AGGREGATOR, WITNESS, Person, Run, Stage
+from support.runs import AGGREGATOR, KEEPER, TRAINERS, WITNESS, Person, Run, Stage
+
+# States of a dispute.
+NONE, CHILDREN, CHOICE, CHUNK_DUE, LEAF_DUE, UPHELD, REJECTED, MOOT = range(8)
 
 Lies = Mapping[tuple[int, int], int]
 """Sums that digests name instead of the true ones, by (height, place)."""
@@ -210,6 +217,99 @@ class JudgedRun(Run):
         return self.models[round_id - 1].tree.root, hashes
 
 
+@dataclass
+class TreeGame:
+    """One dispute about a proposal, and the children that were shown last."""
+
+    run: JudgedRun
+    round_id: int
+    challenger: Person = WITNESS
+    id: int = 0
+    children: list[bytes] = field(default_factory=list)
+
+    @property
+    def court(self) -> Contract:
+        return self.run.court
+
+    @property
+    def dispute(self) -> Any:
+        return self.court.disputes(self.id)
+
+    def bond(self, answer: int) -> int:
+        """The bond of the move that demands this answer."""
+        updates = self.run.contract.current().rosterCount
+        return int(self.court.bondWei(answer, updates))
+
+    def challenge(self, value: int | None = None) -> Receipt:
+        first = CHILDREN if self.run.params.chunks > 1 else CHUNK_DUE
+        receipt: Receipt = self.court.challengeTree(
+            self.run.contract.address,
+            self.round_id,
+            sender=self.challenger.address,
+            value=self.bond(first) if value is None else value,
+        )
+        self.id = receipt.only("TreeChallenged").id
+        return receipt
+
+    def show(self, model: Model, *, sender: Person = AGGREGATOR) -> Receipt:
+        dispute = self.dispute
+        self.children = children_below(model.tree, dispute.level, dispute.index)
+        receipt: Receipt = self.court.showChildren(self.id, self.children, sender=sender.address)
+        return receipt
+
+    def choose(
+        self, child: int, *, value: int | None = None, sender: Person | None = None
+    ) -> Receipt:
+        last = self.dispute.level <= STEP_LEVELS
+        receipt: Receipt = self.court.chooseChild(
+            self.id,
+            child,
+            self.children[child],
+            list(child_siblings(self.children, child)),
+            sender=(sender or self.challenger).address,
+            value=self.bond(CHUNK_DUE if last else CHILDREN) if value is None else value,
+        )
+        return receipt
+
+    def choose_first_difference(self, right: Model) -> Receipt:
+        dispute = self.dispute
+        child = first_difference(
+            children_below(right.tree, dispute.level, dispute.index), self.children
+        )
+        assert child is not None
+        return self.choose(child)
+
+    def descend(self, shown: Model, right: Model) -> None:
+        """Play until the chunk is due, the challenger knowing what is right."""
+        while self.dispute.state == CHILDREN:
+            self.show(shown)
+            self.choose_first_difference(right)
+
+    def descend_to(self, shown: Model, chunk: int) -> None:
+        """Play until this chunk is due, right or wrong."""
+        while (dispute := self.dispute).state == CHILDREN:
+            self.show(shown)
+            below = dispute.level - min(STEP_LEVELS, dispute.level)
+            self.choose(chunk >> below & len(self.children) - 1)
+
+    def open(self, proof: ChunkProof | None = None, *, sender: Person = AGGREGATOR) -> Receipt:
+        parent, hashes = self.run.beginning(self.round_id)
+        opened = proof or self.run.chunk_proof(self.round_id, self.dispute.index)
+        receipt: Receipt = self.court.openChunk(
+            self.id, parent, hashes, opened.fields, sender=sender.address
+        )
+        return receipt
+
+    def end(self, *, sender: Person = KEEPER) -> Receipt:
+        receipt: Receipt = self.court.endDispute(self.id, sender=sender.address)
+        return receipt
+
+    def run_out(self) -> Receipt:
+        """Let the mover's clock run out, and end the dispute."""
+        self.run.evm.sleep_until(self.dispute.deadline + 1)
+        return self.end()
+
+
 def create_judged_run(stage: Stage, *, trainers: int = 3, **overrides: Any) -> JudgedRun:
     """A run of five chunks with trainers of equal stake and a bonded aggregator."""
     momentum = bool(overrides.get("momentum", False))
@@ -218,6 +318,10 @@ def create_judged_run(stage: Stage, *, trainers: int = 3, **overrides: Any) -> J
     own = {"genesisRoot": genesis.tree.root, "normBound": 2**96 - 1}
     contract = stage.create_contract(**own | overrides)
     run = JudgedRun(stage=stage, contract=contract, models={0: genesis})
-    run.enroll_all(trainers)
+    for i in range(trainers):
+        person = Person(f"trainer {i}")
+        if person not in TRAINERS:
+            stage.evm.fund(person.address)
+        run.enroll(person)
     run.deposit_bond(AGGREGATOR)
     return run
