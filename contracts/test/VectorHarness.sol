@@ -70,7 +70,6 @@ contract VectorHarness is EIP712 {
         returns (bytes32 digest, address signer)
     {
         digest = _hashTypedDataV4(structHash);
-        // slither-disable-next-line unused-return: without a signer, why does not matter
         (signer,,) = ECDSA.tryRecover(digest, r, vs);
     }
 
@@ -157,7 +156,6 @@ contract VectorHarness is EIP712 {
         view
         returns (bytes memory leaf, uint256 addGas, uint256 mergeGas)
     {
-        // slither-disable-next-line uninitialized-local: a new sum is all zeros
         WeightedSum memory sum;
         addGas = gasleft();
         for (uint256 i = 0; i < leaves.length; ++i) {
