@@ -97,17 +97,9 @@ contract CourtGamesTest is CourtScene {
     function _chooseTruth(uint256 seed) private {
         _wrong = (seed >> 248) % 2 == 0;
         _wrongChunk = (seed >> 200) % 512;
-        delete _path;
         bytes32 node = _wrong ? bytes32(seed | 1) : _nodes[RIGHT][0][_wrongChunk];
-        _path.push(node);
-        for (uint256 level = 0; level < 9; ++level) {
-            bytes32 sibling = _nodes[RIGHT][level][(_wrongChunk >> level) ^ 1];
-            node = (_wrongChunk >> level) & 1 == 1
-                ? sha256(abi.encodePacked(bytes1(0x01), sibling, node))
-                : sha256(abi.encodePacked(bytes1(0x01), node, sibling));
-            _path.push(node);
-        }
-        _propose(node);
+        _path = _pathOf(_wrongChunk, node, _siblings(RIGHT, _wrongChunk));
+        _propose(_path[9]);
     }
 
     /// @return played False if the mover stays silent.
@@ -181,10 +173,18 @@ contract CourtGamesTest is CourtScene {
             bytes32[] memory siblings = _siblingsWithin(d.level - step, step, uint256(d.index) << step);
             data = abi.encodeCall(_court.chooseChild, (id, uint32(seed), bytes32(seed), siblings));
             expected = IMergeCourt.WrongNode.selector;
-        } else if (d.state == DisputeState.Chunk) {
+        } else if (d.state == DisputeState.Chunk && seed % 2 == 0) {
             ChunkProof memory proof = _proofOf((d.index + 1 + seed % 259) % 260);
             data = abi.encodeCall(_court.openChunk, (id, _root(PARENT), _inputsHashes(), proof));
             expected = IMergeCourt.WrongNode.selector;
+        } else if (d.state == DisputeState.Chunk) {
+            // A parent of the opener's own making, to whose root the proof leads.
+            ChunkProof memory proof = _proofOf(d.index % 260);
+            proof.oldLeaf = _stream(seed, "parent", 1024);
+            bytes32 node = sha256(bytes.concat(hex"00", proof.oldLeaf));
+            bytes32[] memory path = _pathOf(proof.chunk, node, proof.oldSiblings);
+            data = abi.encodeCall(_court.openChunk, (id, path[path.length - 1], _inputsHashes(), proof));
+            expected = IMergeCourt.WrongBeginning.selector;
         }
         if ((seed >> 32) % 16 == 0) {
             (data, expected) = (abi.encodeCall(_court.answerLeaf, (id, "")), IMergeCourt.WrongMove.selector);

@@ -227,21 +227,6 @@ contract CourtProofsTest is CourtScene {
         _true("a wrong leaf", node != _nodes[RIGHT][0][chunk]);
     }
 
-    /// @dev The nodes from a leaf up to the root, when the leaf's is `node`.
-    function _pathOf(uint256 chunk, bytes32 node, bytes32[] memory siblings)
-        private
-        pure
-        returns (bytes32[] memory path)
-    {
-        path = new bytes32[](siblings.length + 1);
-        path[0] = node;
-        for (uint256 level = 0; level < siblings.length; ++level) {
-            path[level + 1] = (chunk >> level) & 1 == 1
-                ? sha256(abi.encodePacked(bytes1(0x01), siblings[level], path[level]))
-                : sha256(abi.encodePacked(bytes1(0x01), path[level], siblings[level]));
-        }
-    }
-
     function _normProof(uint256 k, bool revealed, uint256 seed) private view returns (NormProof memory proof) {
         // The round's seed happens to put seat k on segment k mod 2, as the scene does.
         uint256 segment = _updates[k].segment;

@@ -36,6 +36,21 @@ abstract contract CourtScene is Scene {
         _equal("updates", _run.updatesConvicted(), 0);
     }
 
+    /// @dev The nodes from a leaf up to the root, when the leaf's is `node`.
+    function _pathOf(uint256 chunk, bytes32 node, bytes32[] memory siblings)
+        internal
+        pure
+        returns (bytes32[] memory path)
+    {
+        path = new bytes32[](siblings.length + 1);
+        path[0] = node;
+        for (uint256 level = 0; level < siblings.length; ++level) {
+            path[level + 1] = (chunk >> level) & 1 == 1
+                ? sha256(abi.encodePacked(bytes1(0x01), siblings[level], path[level]))
+                : sha256(abi.encodePacked(bytes1(0x01), path[level], siblings[level]));
+        }
+    }
+
     /// @dev A bit changed, or the end cut off, or something behind it.
     function _mutated(bytes memory data, uint256 seed) internal pure returns (bytes memory out) {
         out = bytes.concat(data);
