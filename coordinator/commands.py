@@ -3,7 +3,7 @@
 import contextlib
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -134,8 +134,9 @@ def coordinate(
     relay_port: int,
     unchecked: bool,
     no_watch: bool,
+    make_contract: Callable[[Rpc, Address], RunContract] = RunContract,
 ) -> None:
-    """Drive a run's rounds."""
+    """Drive a run's rounds; `make_contract` makes the run's client."""
     address = read_address("RUN", run)
     options = DriveOptions(
         rounds=rounds,
@@ -161,7 +162,7 @@ def coordinate(
         output.result(f"court: {event} {said}".rstrip(), event=event, **values)
 
     with open_store(settings) as store, open_chain(settings) as chain:
-        contract = RunContract(chain.rpc, address)
+        contract = make_contract(chain.rpc, address)
         first_block = find_run(chain.rpc, find_deployment(settings), address).block
         if not unchecked:
             contract.check()

@@ -1,25 +1,31 @@
 """One command, one trained model: anvil, contracts, real data, trainers, a coordinator, proof.
 
-`make demo ARGS="--rounds 12 --trainers 4 --task digits --store local --json FILE"`. Exits non-zero
-if a merge does not replay to the root on chain, or a process failed. Leaves nothing behind.
+`make demo ARGS="--rounds 12 --trainers 4 --task digits --store local --json FILE"`, and with
+somebody who cheats `make demo ARGS="--adversary wrong-merge"`. Exits non-zero if a promise of the
+protocol was broken, or a process failed. Leaves nothing behind.
 """
 
 import json
 import shutil
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from coordinator.audit.replay import RoundReplay
+from scripts.adversaries import ADVERSARIES
 from scripts.demo_run import DemoResult, DemoSettings, run_demo
 from scripts.processes import ending_on_signals
+from scripts.verdicts import Deed, Fate
 
 _WEI = 10**18
-_PIPE_COLUMNS = 140
+_PIPE_COLUMNS = 148
+_ACCURACY_WITH_ADVERSARY = 0.96
 
 
 def _show(console: Console, result: DemoResult) -> None:
@@ -65,7 +71,57 @@ def _show(console: Console, result: DemoResult) -> None:
     )
 
 
-def _as_json(result: DemoResult) -> str:
+def _show_trial(console: Console, result: DemoResult, adversary: str | None) -> None:
+    """Who lost how much to whom, by which transaction, and what of the protocol held."""
+    if adversary is not None:
+        console.print(_deeds_table(result, adversary))
+    if adversary is not None or result.penalties:
+        console.print(_books_table(result))
+    for promise in result.promises:
+        mark = "[green]held  [/green]" if promise.held else "[red]BROKEN[/red]"
+        console.print(f"{mark}  {promise.text}: {promise.finding}", highlight=False)
+    held = "[green]the protocol held[/green]"
+    console.print(held if result.protocol_held else "[red]the protocol did NOT hold[/red]")
+
+
+def _deeds_table(result: DemoResult, adversary: str) -> Table:
+    table = Table(title=f"What became of each deed of {adversary}")
+    for name in ("round", "fate", "blocks", "by", "lost ETH", "to prover", "burned", "transaction"):
+        table.add_column(name, justify="left" if name in ("fate", "by", "transaction") else "right")
+    for deed in result.deeds:
+        penalty = deed.penalty
+        amounts = (penalty.lost_wei, penalty.paid_wei, penalty.burned_wei) if penalty else (0, 0, 0)
+        table.add_row(
+            str(deed.round_id),
+            deed.fate.value,
+            "-" if deed.blocks is None else str(deed.blocks),
+            _prover(result, deed) or "-",
+            *(f"{wei / _WEI:.4f}" for wei in amounts),
+            deed.decided or "-",
+        )
+    return table
+
+
+def _prover(result: DemoResult, deed: Deed) -> str | None:
+    """Who proved it; what two thirds of the stake called unavailable needs no proof."""
+    if deed.fate is Fate.EXCLUDED:
+        return "attesters"
+    names = {one.account: one.name for one in result.parties}
+    return names.get(deed.penalty.winner) if deed.penalty and deed.penalty.winner else None
+
+
+def _books_table(result: DemoResult) -> Table:
+    table = Table(title="Who lost and who got what")
+    for name in ("who", "account", "lost ETH", "won ETH", "rewards ETH"):
+        table.add_column(name, justify="left" if name in ("who", "account") else "right")
+    for one in result.parties:
+        amounts = (one.lost_wei, one.won_wei, one.rewards_wei)
+        table.add_row(one.name, one.account, *(f"{wei / _WEI:.6f}" for wei in amounts))
+    table.add_row("burned", "", "", f"{result.burned_wei / _WEI:.6f}", "")
+    return table
+
+
+def _as_json(result: DemoResult, adversary: str | None) -> str:
     replays: dict[int, RoundReplay] = {r.round_id: r for r in result.replays}
     return json.dumps(
         {
@@ -99,9 +155,61 @@ def _as_json(result: DemoResult) -> str:
                 }
                 for one in result.participants
             ],
+            **_trial_as_json(result, adversary),
         },
         indent=1,
     )
+
+
+def _trial_as_json(result: DemoResult, adversary: str | None) -> dict[str, Any]:
+    names = {one.account: one.name for one in result.parties}
+    return {
+        "protocol_held": result.protocol_held,
+        "promises": [asdict(one) for one in result.promises],
+        "adversary": adversary,
+        "deeds": [
+            {
+                "round": deed.round_id,
+                "transaction": deed.transaction,
+                "fate": deed.fate.value,
+                "decided_in": deed.decided,
+                "blocks": deed.blocks,
+                "by": _prover(result, deed),
+                "lost_wei": str(deed.penalty.lost_wei if deed.penalty else 0),
+                "paid_wei": str(deed.penalty.paid_wei if deed.penalty else 0),
+                "burned_wei": str(deed.penalty.burned_wei if deed.penalty else 0),
+            }
+            for deed in result.deeds
+        ],
+        "parties": [
+            {
+                "name": one.name,
+                "account": one.account,
+                "honest": one.is_honest,
+                "lost_wei": str(one.lost_wei),
+                "won_wei": str(one.won_wei),
+                "rewards_wei": str(one.rewards_wei),
+            }
+            for one in result.parties
+        ],
+        "penalties": [
+            {
+                "cause": one.cause.value,
+                "round": one.round_id,
+                "loser": names.get(one.loser, one.loser),
+                "winner": names.get(one.winner, one.winner) if one.winner else None,
+                "paid_wei": str(one.paid_wei),
+                "burned_wei": str(one.burned_wei),
+                "transaction": one.transaction,
+            }
+            for one in result.penalties
+        ],
+        "burned_wei": str(result.burned_wei),
+    }
+
+
+def _default_accuracy(adversary: str | None) -> float:
+    return _ACCURACY_WITH_ADVERSARY if adversary else 0.0
 
 
 @click.command(context_settings={"show_default": True})
@@ -113,21 +221,40 @@ def _as_json(result: DemoResult) -> str:
 @click.option("--alpha", default=0.3, help="concentration of the Dirichlet split")
 @click.option("--epochs", default=2, type=click.IntRange(1, 1000), help="local epochs a round")
 @click.option("--beacon", default="fixed", type=click.Choice(["fixed", "prevrandao"]))
+@click.option("--adversary", type=click.Choice(ADVERSARIES), help="somebody who cheats")
+@click.option(
+    "--accuracy",
+    type=click.FloatRange(0, 1),
+    show_default="0.96 with an adversary, else any",
+    help="what the last round's model must reach",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="write the results here")
 @click.option("--keep", is_flag=True, help="keep the work folder with logs, and print where it is")
-def main(json_file: Path | None, keep: bool, **options: object) -> None:  # noqa: FBT001 - click's
+def main(
+    json_file: Path | None,
+    keep: bool,  # noqa: FBT001 - click's
+    adversary: str | None,
+    accuracy: float | None,
+    **options: object,
+) -> None:
     """Train one model with several processes that do not trust each other, on this machine."""
     console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
     folder = Path(tempfile.mkdtemp(prefix="commonweight-"))
     failed = True
     try:
         with ending_on_signals():
-            settings = DemoSettings(folder=folder, **options)  # type: ignore[arg-type]
+            settings = DemoSettings(
+                folder=folder,
+                adversary=adversary,
+                accuracy=_default_accuracy(adversary) if accuracy is None else accuracy,
+                **options,  # type: ignore[arg-type] # click checked them
+            )
             result = run_demo(settings, say=lambda text: console.print(text, highlight=False))
         _show(console, result)
+        _show_trial(console, result, adversary)
         if json_file is not None:
-            json_file.write_text(_as_json(result) + "\n", encoding="utf-8")
-        failed = not result.verified or bool(result.failures)
+            json_file.write_text(_as_json(result, adversary) + "\n", encoding="utf-8")
+        failed = not result.protocol_held or bool(result.failures)
         for failure in result.failures:
             console.print(f"[red]{failure}[/red]")
     except KeyboardInterrupt:

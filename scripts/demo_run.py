@@ -1,17 +1,19 @@
 """What the demo does, step by step, with real processes; used by demo, localnet and benchmarks."""
 
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from coordinator.audit.replay import RoundReplay, replay_run
 from learning.predict import evaluate_model
 from learning.tasks import load_task
 from network.content import check_model
+from network.court.contract import known_court
 from network.heads import HeadWatcher
-from network.history import Outcome, RoundHistory, RunHistory
+from network.history import Outcome, RoundHistory, RunFold, RunHistory
 from network.rpc import Rpc
 from network.run import RunContract
 from network.spec_check import load_spec
@@ -21,6 +23,7 @@ from protocol.manifest import MAX_MANIFEST_BYTES, Manifest
 from protocol.spec import RunSpec
 from protocol.types import Address
 from scripts.accounting import Participant, gas_by_round, participants
+from scripts.adversaries import AGGREGATORS
 from scripts.localnet_parts import (
     BIN,
     CHAIN_ID,
@@ -35,7 +38,27 @@ from scripts.localnet_parts import (
     start_anvil,
     start_kubo,
 )
+from scripts.penalties import (
+    Penalty,
+    accounts_in,
+    court_holding,
+    flow_mismatches,
+    penalties,
+    read_events,
+    run_holding,
+    vault_holding,
+)
 from scripts.processes import Child, Processes
+from scripts.verdicts import (
+    Deed,
+    Party,
+    Promise,
+    judge_deeds,
+    judge_run,
+    parties,
+    proposal_deeds,
+    update_deeds,
+)
 
 STAKE_GWEI = 10**9
 UNBONDING_S = 3_600
@@ -50,7 +73,16 @@ TIMES = {
     "dispute_s": 2,
     "move_s": 10,
 }
+# With somebody who cheats, deadlines are met. Who withholds an update keeps the others waiting for
+# half of the reveal phase and two fifths of the audit, in every round. Who withholds a model is
+# given four times `move_s` to show it.
+_TIMES_AGAINST = {
+    "wrong-merge": {"dispute_s": 15, "move_s": 5},
+    "withheld-model": {"dispute_s": 15, "move_s": 5},
+    "withheld-update": {"reveal_s": 8, "audit_s": 8},
+}
 _ROUND_LIMIT_S = 240.0
+_ENROLMENT_S = 120.0
 _END_LIMIT_S = 120.0
 
 Say = Callable[[str], None]
@@ -69,6 +101,19 @@ class DemoSettings:
     alpha: float = 0.3
     epochs: int = 2
     beacon: Literal["fixed", "prevrandao"] = "fixed"
+    adversary: str | None = None
+    accuracy: float = 0.0
+    """What the last round's model must reach."""
+
+    @property
+    def times(self) -> dict[str, int]:
+        """Deadlines and turns, in seconds."""
+        return {**TIMES, **_TIMES_AGAINST.get(self.adversary or "", {})}
+
+    @property
+    def ring_size(self) -> int:
+        """Rounds that may wait to become final: all, where a dispute may hold one up."""
+        return RING_SIZE if self.adversary is None else max(RING_SIZE, self.rounds + 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +142,16 @@ class DemoResult:
     participants: tuple[Participant, ...]
     replays: tuple[RoundReplay, ...]
     failures: tuple[str, ...]
+    penalties: tuple[Penalty, ...]
+    parties: tuple[Party, ...]
+    deeds: tuple[Deed, ...]
+    promises: tuple[Promise, ...]
+    burned_wei: int
+
+    @property
+    def protocol_held(self) -> bool:
+        """Whether everything that the protocol promises came true."""
+        return all(promise.held for promise in self.promises)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,6 +169,7 @@ class LocalNetwork:
     trainer_keys: list[Key]
     store_flags: list[str]
     peers: list[KuboPeer]
+    adversary_key: Key | None = None
     coordinator: Child | None = None
     trainers: list[Child] = field(default_factory=list)
 
@@ -154,6 +210,34 @@ class LocalNetwork:
             self.trainers.append(child)
         return child
 
+    def start_adversary(self) -> Child:
+        """Start the adversary's process, a role with a lying part; scripts/adversaries.py."""
+        settings = self.settings
+        assert self.adversary_key is not None, "settings name an adversary"
+        assert settings.adversary is not None, "as above"
+        return self.processes.start(
+            "adversary",
+            [
+                *(sys.executable, "-m", "scripts.adversaries", settings.adversary),
+                *self._chain_flags(),
+                *(*self._key_flags("adversary"), "--store", self.store_flags[-1]),
+                *("--factory", self.deployment.factory, "--run", self.run),
+                *("--rounds", str(settings.rounds), "--stake", str(STAKE_GWEI)),
+                *("--relay", f"http://127.0.0.1:{self.relay_port}"),
+                *("--others", str(settings.trainers)),
+            ],
+        )
+
+    @property
+    def names(self) -> dict[Address, str]:
+        """Who is who."""
+        return {key.address: key.name for key in self._keys}
+
+    @property
+    def _keys(self) -> list[Key]:
+        extra = [self.adversary_key] if self.adversary_key else []
+        return [self.coordinator_key, *self.trainer_keys, *extra]
+
     @property
     def sponsor_command(self) -> list[str]:
         """The coordinator's command line up to the name of a command."""
@@ -170,7 +254,7 @@ class LocalNetwork:
         ]
 
     def _key_flags(self, name: str) -> list[str]:
-        keys = {key.name: key for key in [self.coordinator_key, *self.trainer_keys]}
+        keys = {key.name: key for key in self._keys}
         return [
             *("--keystore", str(keys[name].keystore)),
             *("--passphrase-file", str(keys[name].passphrase_file)),
@@ -189,13 +273,14 @@ def build_network(settings: DemoSettings, processes: Processes, say: Say) -> Loc
     keys = settings.folder / "keys"
     coordinator = make_key(keys, "coordinator", rpc)
     trainers = [make_key(keys, f"trainer-{i}", rpc) for i in range(settings.trainers)]
+    adversary = make_key(keys, "adversary", rpc) if settings.adversary else None
+    roles = 1 + settings.trainers + (1 if adversary else 0)
     peers: list[KuboPeer] = []
-    flags = [f"local:{settings.folder / 'blocks'}"] * (settings.trainers + 1)
+    flags = [f"local:{settings.folder / 'blocks'}"] * roles
     if settings.store == "kubo":
-        say(f"starting {settings.trainers + 1} Kubo daemons as separate peers")
+        say(f"starting {roles} Kubo daemons as separate peers")
         peers = [
-            start_kubo(processes, f"kubo-{i}", settings.folder / f"kubo-{i}")
-            for i in range(settings.trainers + 1)
+            start_kubo(processes, f"kubo-{i}", settings.folder / f"kubo-{i}") for i in range(roles)
         ]
         for i, peer in enumerate(peers):
             KuboStore(peer.api).connect([p.swarm_address for p in peers[:i]])
@@ -212,6 +297,7 @@ def build_network(settings: DemoSettings, processes: Processes, say: Say) -> Loc
         trainer_keys=trainers,
         store_flags=flags,
         peers=peers,
+        adversary_key=adversary,
     )
     network.run = _create_run(network, say)
     return network
@@ -234,9 +320,9 @@ def _create_run(network: LocalNetwork, say: Say) -> Address:
         "prevrandao": network.deployment.prevrandao_beacon,
     }
     plan = {
-        "ring_size": RING_SIZE,
+        "ring_size": settings.ring_size,
         "epochs": settings.epochs,
-        **TIMES,
+        **settings.times,
     }
     created = run_json(
         processes,
@@ -256,15 +342,38 @@ def run_demo(settings: DemoSettings, *, say: Say) -> DemoResult:
     """Train, follow, verify. Raises RuntimeError if a process ends early or a phase stalls."""
     with Processes(settings.folder / "logs") as processes:
         network = build_network(settings, processes, say)
-        network.start_coordinator()
-        for index in range(settings.trainers):
-            network.start_trainer(index)
-        say(f"{settings.trainers} trainers and a coordinator started")
+        start_roles(network, say)
         with HeadWatcher(network.rpc, websocket_urls=[network.chain.websocket_url]) as heads:
             follower = Follower(network)
             rows = follower.follow(heads, say)
         failures = _await_ends(network)
         return follower.conclude(rows, failures)
+
+
+def start_roles(network: LocalNetwork, say: Say) -> None:
+    """Start every role; an adversary so that it certainly gets its chance.
+
+    One that merges must be listed before the first round opens, and behind the coordinator, so that
+    with the fixed beacon its turns are known. One that trains enrolls last: then the first round
+    has all the honest trainers, and opens with the adversary in it.
+    """
+    settings = network.settings
+    if settings.adversary is None:
+        network.start_coordinator()
+        for index in range(settings.trainers):
+            network.start_trainer(index)
+        say(f"{settings.trainers} trainers and a coordinator started")
+        return
+    merges = settings.adversary in AGGREGATORS
+    if merges:
+        for start in (network.start_coordinator, network.start_adversary):
+            start().wait_for_line("aggregator_registered", timeout_s=_ENROLMENT_S)
+    trainers = [network.start_trainer(index) for index in range(settings.trainers)]
+    if not merges:
+        for child in (*trainers, network.start_adversary()):
+            child.wait_for_line('"enrolled"', timeout_s=_ENROLMENT_S)
+        network.start_coordinator()
+    say(f"{settings.trainers} trainers and a coordinator started, and {settings.adversary}")
 
 
 class Follower:
@@ -286,7 +395,7 @@ class Follower:
         """A row for each round as its merge is proposed, until the last."""
         rows: dict[int, RoundRow] = {}
         moved_at = time.monotonic()
-        while len(rows) < self._network.settings.rounds:
+        while len(rows) + self._count_failed() < self._network.settings.rounds:
             found = heads.wait_for(lambda: self._find_new(rows), timeout_s=1.0)
             dead = self._network.processes.find_dead()
             if found is not None:
@@ -306,41 +415,93 @@ class Follower:
         return [row for _, row in sorted(rows.items())]
 
     def conclude(self, rows: list[RoundRow], failures: list[str]) -> DemoResult:
-        """Replay every merge and count gas and money."""
+        """Replay every merge, count gas and money, and judge what became of the adversary."""
         fold = self._history.update()
         replays = tuple(replay_run(fold=fold, spec=self.spec, store=self._store))
         gas = gas_by_round(self._network.rpc, self._history.events)
-        counted = [
-            RoundRow(
-                round_id=row.round_id,
-                accuracy=row.accuracy,
-                loss=row.loss,
-                model_root=row.model_root,
-                included=row.included,
-                wall_s=row.wall_s,
-                gas=gas.get(row.round_id, 0),
-            )
-            for row in rows
-        ]
+        counted = tuple(replace(row, gas=gas.get(row.round_id, 0)) for row in rows)
         # The first round pays for fresh storage; the rest are what a long run costs.
         steady = counted[1:] or counted
         trainer_rounds = sum(len(row.included) for row in steady)
+        verified = bool(replays) and all(replay.verified for replay in replays)
         return DemoResult(
             run=self._network.run,
             chain_id=CHAIN_ID,
             beacon=self._network.settings.beacon,
-            verified=bool(replays) and all(replay.verified for replay in replays),
+            verified=verified,
             gas_per_trainer_round=sum(row.gas for row in steady) // max(1, trainer_rounds),
-            rounds=tuple(counted),
+            rounds=counted,
             participants=tuple(participants(self._run, fold)),
             replays=replays,
             failures=tuple(failures),
+            **self._judge(fold, counted, verified=verified),
         )
 
+    def _judge(self, fold: RunFold, rows: Sequence[RoundRow], *, verified: bool) -> dict[str, Any]:
+        """The parts of the result that say whether the protocol held."""
+        network, run = self._network, self._run
+        settings, key = network.settings, network.adversary_key
+        court = known_court(network.rpc, run)
+        assert court is not None, "the demo deploys one"
+        events = read_events(
+            network.rpc,
+            [run.address, run.vault.address, court.address],
+            first_block=network.deployment.first_block,
+        )
+        lost = penalties(events)
+        accounts = accounts_in(events) | network.names.keys()
+        rewards_wei = {
+            account: sum(found.rewards_wei.get(account, 0) for found in fold.rounds.values())
+            for account in accounts
+        }
+        books = parties(
+            network.names,
+            adversary=key.address if key else None,
+            penalties=lost,
+            rewards_wei=rewards_wei,
+        )
+        burned_wei = sum(one.burned_wei for one in lost)
+        promises = judge_run(
+            verified=verified,
+            rounds=len(rows),
+            wanted_rounds=settings.rounds,
+            accuracy=rows[-1].accuracy if rows else 0.0,
+            wanted_accuracy=settings.accuracy,
+            books=books,
+            burned_wei=burned_wei,
+            holdings=[
+                run_holding(network.rpc, run, accounts),
+                vault_holding(network.rpc, run, accounts),
+                court_holding(network.rpc, court, accounts),
+            ],
+            mismatches=flow_mismatches(events, run, network.rpc),
+        )
+        deeds: list[Deed] = []
+        if key is not None:
+            merges = settings.adversary in AGGREGATORS
+            find = proposal_deeds if merges else update_deeds
+            deeds = find(events, key.address, lost)
+            promises += judge_deeds(deeds, must_convict=merges)
+        return {
+            "penalties": tuple(lost),
+            "parties": tuple(books),
+            "deeds": tuple(deeds),
+            "promises": tuple(promises),
+            "burned_wei": burned_wei,
+        }
+
+    def _count_failed(self) -> int:
+        found = self._history.fold.rounds.values()
+        return sum(one.outcome is Outcome.FAILED for one in found)
+
     def _find_new(self, rows: dict[int, RoundRow]) -> RoundHistory | None:
+        key = self._network.adversary_key
         for number, found in sorted(self._history.update().rounds.items()):
-            if number not in rows and found.outcome in {Outcome.PROPOSED, Outcome.FINAL}:
-                return found
+            if number in rows or found.outcome not in {Outcome.PROPOSED, Outcome.FINAL}:
+                continue
+            # What the adversary proposes is no news: it is waited for until somebody else does.
+            is_lie = key is not None and found.proposal and found.proposal.proposer == key.address
+            return None if is_lie else found
         return None
 
     def _evaluate(self, found: RoundHistory, wall_s: float) -> RoundRow:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from eth_utils.address import is_address, to_checksum_address
 
@@ -68,6 +69,8 @@ class StartOptions:
 
 class Session:
     """One key, one chain and, if named, one run. Parts are opened when they are first used."""
+
+    trainer_type: ClassVar[type[Trainer]] = Trainer
 
     def __init__(self, settings: Settings, stack: ExitStack, *, run: Address | None) -> None:
         self.settings = settings
@@ -239,7 +242,7 @@ class Session:
                 layout=spec.layout,
                 journal=journal,
                 models=models,
-                trainer=Trainer(
+                trainer=self.trainer_type(
                     spec=spec,
                     params=run.params,
                     shards=ShardCache(store, self.settings.data_dir / "shards", manifest),
