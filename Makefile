@@ -20,7 +20,7 @@ PACKAGES := protocol network learning coordinator trainer scripts
 PRESENT := $(foreach p,$(PACKAGES),$(if $(wildcard $(p)/*.py),$(p)))
 CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol tests/forge/*.sol)
 
-CHECKS := check-python check-format check-types check-imports check-solidity check-spelling
+CHECKS := check-python check-format check-types check-imports check-solidity check-spelling analyze
 
 .PHONY: help setup lock compile kubo check $(CHECKS) format test fuzz demo localnet bench vectors abi clean
 .DEFAULT_GOAL := help
@@ -37,7 +37,7 @@ compile: setup ## compile the contracts
 test: setup ## run the tests; TESTS=tests/unit for some, ARGS="-k merkle" for options
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
-fuzz: setup ## compare the contracts' arithmetic with the written rule; RUNS=100000 ARGS="--match-test ssq"
+fuzz: setup ## any bytes and any games against the contracts, nightly (40 min); RUNS=100000 ARGS="--match-test ssq"
 	@$(BIN)/forge test --fuzz-runs $(RUNS) --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/') $(ARGS)
 
 demo: setup ## train one model with several untrusting trainers on this machine; ARGS="--help"
@@ -58,7 +58,7 @@ abi: setup ## write network/contracts.json anew, after a contract changed
 kubo: setup ## build the pinned Kubo where Go is installed
 	@$(BIN)/python scripts/build_kubo.py
 
-check: setup ## linters, formatter, types, import rules, spelling
+check: setup ## linters, formatter, types, import rules, spelling, Slither
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
 
 check-python:
@@ -82,6 +82,10 @@ check-solidity:
 
 check-spelling:
 	$(BIN)/codespell
+
+# Without VIRTUAL_ENV solc-select, which Slither imports, makes a folder in the home directory.
+analyze: setup ## Slither over the contracts; exceptions stand beside their lines, with a reason
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/python -m scripts.analyze
 
 format: setup ## format the Python code, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only .

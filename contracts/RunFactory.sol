@@ -10,6 +10,7 @@ import {RunParams} from "./types/Types.sol";
 /// @title RunFactory
 /// @notice Every run is the same creation code with other constructor arguments. The code lies in data contracts,
 /// since factory and run together exceed the size limit of one contract (EIP-170).
+// slither-disable-next-line locked-ether: createRun sends on all that it got, in assembly
 contract RunFactory is IRunFactory {
     /// @dev What a data contract holds at most: EIP-170's 24,576 bytes less SSTORE2's one byte.
     uint256 private constant HALF = 24_575;
@@ -49,8 +50,11 @@ contract RunFactory is IRunFactory {
         address trainingCourt_
     ) {
         vault = new StakeVault(unbondingS);
+        // slither-disable-next-line missing-zero-check: zero means none
         mergeCourt = mergeCourt_;
+        // slither-disable-next-line missing-zero-check: zero means none
         trainingCourt = trainingCourt_;
+        // slither-disable-next-line missing-zero-check: any wrong address is as bad as zero; who deploys names it
         office = office_;
         runCodeHash = sha256(runCode);
         uint256 size = runCode.length;

@@ -113,6 +113,7 @@ contract RunOffice is Merges {
         if (beforeFreeze) _exclude(c, seat);
         if (round > totals.lastConviction) totals.lastConviction = round;
         uint256 lockedWei = _slashSeat(c, trainer);
+        // slither-disable-next-line unused-return: until when does not matter
         (uint256 unbondingWei,) = vault.unbondingOf(address(this), trainer);
         unbondingWei = (unbondingWei * _params.slashBps) / 10_000;
         emit UpdateConvicted(round, trainer, beneficiary, lockedWei + unbondingWei);

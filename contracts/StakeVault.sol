@@ -56,6 +56,7 @@ contract StakeVault is IStakeVault {
         _takeFree(msg.sender, amountWei);
         emit Withdrawn(msg.sender, amountWei);
         // Interaction
+        // slither-disable-next-line low-level-calls: owners may be contracts; the result is checked
         (bool sent,) = msg.sender.call{value: amountWei}("");
         if (!sent) revert TransferFailed(msg.sender, amountWei);
     }
@@ -84,6 +85,7 @@ contract StakeVault is IStakeVault {
     function release(address run, address trainer) external {
         // Check
         Unbonding memory entry = unbondingOf[run][trainer];
+        // slither-disable-next-line incorrect-equality: nothing unbonding, not a balance
         if (entry.amountWei == 0) revert NothingToMove();
         if (block.timestamp < entry.releaseAt) revert StillUnbonding(run, trainer, entry.releaseAt);
         // Effect
@@ -110,6 +112,7 @@ contract StakeVault is IStakeVault {
     }
 
     /// @inheritdoc IStakeVault
+    // slither-disable-next-line arbitrary-send-eth: a run, made by the factory, gets what its own trainer has locked
     function collectFee(address trainer, uint256 amountWei) external onlyRun {
         // Check and effect
         _takeLocked(trainer, amountWei);

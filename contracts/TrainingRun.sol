@@ -24,6 +24,7 @@ contract TrainingRun is Audits, Multicall, ITrainingRun, IFeeReceiver {
         vault = factory.vault();
         mergeCourt = factory.mergeCourt();
         trainingCourt = factory.trainingCourt();
+        // slither-disable-next-line missing-zero-check: the sender of createRun
         sponsor = sponsor_;
         _params = p;
         _hot = HotParams({

@@ -244,7 +244,9 @@ def register_solc(node: Path) -> None:
     shim = ROOT / "scripts" / "solc_standard_json.cjs"
     place = VENV / "solcx" / f"solc-v{version}"
     mark = fingerprint(shim, str(node), native, version, ROOT / "package-lock.json")
-    if is_done("solc", mark) and place.exists():
+    # solc-select, which Slither brings, installs a `solc` of its own over ours.
+    ours = (BIN / "solc").resolve() == place.resolve()
+    if is_done("solc", mark) and place.exists() and ours:
         return
     command = [native] if native else [str(node), str(shim)]
     shown = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)

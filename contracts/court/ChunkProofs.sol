@@ -73,10 +73,12 @@ abstract contract ChunkProofs is CourtMoney {
     {
         if (_isShort(opening, depth)) {
             (bytes32 node, uint256 ssq) = SumTree.leafNode(opening[:DenseInt8.LEAF_BYTES]);
+            // slither-disable-next-line unused-return: the merge needs no sum
             (ok,) = SumTree.verify(root, index, node, ssq, opening[DenseInt8.LEAF_BYTES:], depth);
         } else if (_isLong(opening, depth)) {
             // What the leaf's own sum is does not matter here.
             bytes32 node = Merkle.leafNode(opening[:DenseInt8.LEAF_BYTES]);
+            // slither-disable-next-line unused-return: the merge needs no sum
             (ok,,) = SumTree.open(root, index, node, 0, opening[DenseInt8.LEAF_BYTES:], depth);
         }
     }

@@ -30,6 +30,7 @@ abstract contract CourtMoney is IMergeCourt, ReentrancyGuardTransient {
         creditOf[msg.sender] = 0;
         emit Claimed(msg.sender, amountWei);
         // Interaction
+        // slither-disable-next-line low-level-calls: owners may be contracts; the result is checked
         (bool sent,) = msg.sender.call{value: amountWei}("");
         if (!sent) revert TransferFailed(msg.sender, amountWei);
     }

@@ -89,6 +89,7 @@ abstract contract Disputes is ChunkProofs {
     function _standing(Dispute storage d) internal view returns (Standing) {
         IJudgedRun run = IJudgedRun(d.run);
         if (run.proposalId(d.round) == d.proposal) return Standing.Pending;
+        // slither-disable-next-line unused-return: how many disputes does not matter
         (address proposer,) = run.rejected(d.proposal);
         return proposer == address(0) ? Standing.Gone : Standing.Rejected;
     }

@@ -79,6 +79,7 @@ abstract contract Norms is LeafGames {
     }
 
     function _headerHash(Header calldata header) private pure returns (bytes32) {
+        // slither-disable-next-line uninitialized-local: the rest of a reveal is not hashed
         Reveal memory r;
         (r.ssq, r.traceRoot, r.classId) = (header.ssq, header.traceRoot, header.classId);
         (r.updateCid, r.updateSize) = (header.updateCid, header.updateSize);

@@ -107,6 +107,7 @@ abstract contract TreeGames is Disputes {
     function _inputsOf(address run, uint32 round, uint256 segments) private view returns (bytes32) {
         bytes32[] memory inputsHashes = new bytes32[](segments);
         for (uint256 segment = 0; segment < segments; ++segment) {
+            // slither-disable-next-line calls-loop: a run has 255 segments at most
             inputsHashes[segment] = IJudgedRun(run).inputsHash(round, uint8(segment));
         }
         return keccak256(abi.encode(IJudgedRun(run).getRound(round - 1).modelRoot, inputsHashes));

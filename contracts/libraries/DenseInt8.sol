@@ -38,6 +38,7 @@ library DenseInt8 {
     }
 
     /// @notice Sum of (q * 2^e)^2 over the leaf.
+    // slither-disable-next-line divide-before-multiply: divisions of all ones make masks, without remainder
     function ssq(bytes calldata leaf) internal pure returns (uint256 sum) {
         uint256 e = exponent(leaf);
         uint256 all = _allOnes();
@@ -75,6 +76,7 @@ library DenseInt8 {
     }
 
     /// @notice Add `weight` times the leaf's values.
+    // slither-disable-next-line divide-before-multiply: divisions of all ones make masks, without remainder
     function add(WeightedSum memory sum, bytes calldata leaf, uint256 weight) internal pure {
         uint256 e = exponent(leaf);
         if (weight > WEIGHT_ONE || sum.weight + weight > WEIGHT_ONE) revert WeightsTooLarge(weight);
@@ -105,6 +107,7 @@ library DenseInt8 {
     }
 
     /// @notice d + MEAN_BIAS of every element, in the places of WeightedSum; d = (D + 2^15) >> 16.
+    // slither-disable-next-line divide-before-multiply: divisions of all ones make masks, without remainder
     function means(WeightedSum memory sum) internal pure returns (uint256[32] memory result) {
         uint256[64] memory lanes = sum.lanes;
         uint256 offset = (MEAN_BIAS << 16) + (1 << 15) - sum.bias;

@@ -7,6 +7,7 @@ import {RunParams} from "../types/Types.sol";
 /// @title What a run's parameters must satisfy.
 library ParamChecks {
     /// @notice Reverts with the name of the first parameter out of bounds.
+    // slither-disable-next-line cyclomatic-complexity: one flat list of bounds
     function check(RunParams memory p) internal view {
         if (p.genesisRoot == 0) revert IRunBase.InvalidParameter("genesisRoot");
         if (p.chunks == 0) revert IRunBase.InvalidParameter("chunks");

@@ -240,6 +240,7 @@ abstract contract Audits is Submissions {
             if (s.r == 0 && s.vs == 0) {
                 if (_attested[c.attempt][s.seat] != _attestationKey(group.available)) revert BadSignature(s.seat);
             } else {
+                // slither-disable-next-line unused-return: without a signer, why does not matter
                 (address signer,,) = ECDSA.tryRecover(digest, s.r, s.vs);
                 if (signer == address(0) || signer != seat.trainer) revert BadSignature(s.seat);
             }

@@ -49,10 +49,12 @@ abstract contract Merges is Treasury {
         c.phase = Phase.Commit;
         c.deadline = uint40(block.timestamp + _hot.commitS);
         current = c;
+        // slither-disable-next-line weak-prng: a place in the ring, not a random number
         Round storage record = _rounds[c.round % _hot.ringSize];
         // Interaction: a view of the beacon that the sponsor named
         bytes32 seed = IBeacon(_params.beacon).seed(address(this), c.round, c.attempt);
         record.seed = seed;
+        // slither-disable-next-line weak-prng: as above
         bytes32 parentRoot = _rounds[(c.round - 1) % _hot.ringSize].modelRoot;
         emit RoundOpened(c.round, c.attempt, seed, parentRoot, seated, t.rosterStakeGwei, c.deadline);
     }
@@ -197,6 +199,7 @@ abstract contract Merges is Treasury {
 
     /// @dev Turns follow from the list's length and order, so nobody may change it while they run.
     function _requireNoMerge() private view {
+        // slither-disable-next-line incorrect-equality: phases are an enum
         if (current.phase == Phase.Merge) revert WrongPhase(Phase.Idle, Phase.Merge);
     }
 

@@ -47,12 +47,14 @@ abstract contract Refunds is RunBase {
     }
 
     /// @dev Gas at a bounded price plus a tenth, as far as the budget goes. An empty budget stops nobody.
+    // slither-disable-next-line divide-before-multiply: refunds count whole gwei
     function _payKeeper(uint256 gasUsed) private {
         uint256 price = block.basefee + PRIORITY_CAP;
         if (tx.gasprice < price) price = tx.gasprice;
         uint256 amountGwei = (gasUsed * price * 11) / (10 * GWEI);
         uint256 budgetGwei = current.keeperGwei;
         if (amountGwei > budgetGwei) amountGwei = budgetGwei;
+        // slither-disable-next-line incorrect-equality: only skips an empty payment
         if (amountGwei == 0) return;
         current.keeperGwei = uint56(budgetGwei - amountGwei);
         _credit(msg.sender, amountGwei * GWEI);

@@ -23,9 +23,12 @@ import {
 // solhint-disable-next-line max-states-count
 abstract contract RunBase is IRunBase {
     uint256 internal constant GWEI = 1e9;
+    // slither-disable-next-line unused-state: the run's other half uses it
     uint256 internal constant MAX_SEATS = 256;
     uint256 internal constant WEIGHT_ONE = 65_536;
 
+    // RunOffice has no constructor: it works on the storage of a TrainingRun, which sets and writes all of this.
+    // slither-disable-start uninitialized-state,constable-states,immutable-states
     /// @inheritdoc IRunBase
     address public sponsor;
     /// @notice Where the stakes are.
@@ -66,11 +69,13 @@ abstract contract RunBase is IRunBase {
     mapping(bytes32 proposal => Rejected record) public rejected;
     /// @dev At most 16, so loops over it are bounded. Each has one bond locked for being listed.
     address[] internal _aggregators;
+    // slither-disable-end uninitialized-state,constable-states,immutable-states
 
     /// @inheritdoc IRunBase
     function getRound(uint32 round) external view returns (Round memory record) {
         record = _record(round);
         // A round that has no proposal yet shows its seed, not what the ring held before it.
+        // slither-disable-next-line incorrect-equality: round numbers are counted
         if (round == current.round && current.phase != Phase.Idle) {
             record = Round(record.seed, 0, address(0), 0, 0, RoundStatus.Open, false);
         }
@@ -180,6 +185,7 @@ abstract contract RunBase is IRunBase {
     }
 
     /// @dev Split the sent ETH. The keeper budget counts whole gwei; the rest is reward.
+    // slither-disable-next-line divide-before-multiply: the keeper budget counts whole gwei, the rest is reward
     function _fund(uint96 keeperWei) internal {
         // Check
         if (keeperWei > msg.value) revert InsufficientFunds(msg.value, keeperWei);

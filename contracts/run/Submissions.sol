@@ -45,6 +45,7 @@ abstract contract Submissions is Phases, EIP712, IRunSubmissions {
                     abi.encode(Commitments.COMMITMENT_TYPEHASH, c.round, attempt, parentRoot, s.commitment)
                 )
             );
+            // slither-disable-next-line unused-return: without a signer, why does not matter
             (address signer,,) = ECDSA.tryRecover(digest, s.r, s.vs);
             if (signer == address(0)) revert BadSignature(s.seat);
             _requireSeat(s.seat, signer);

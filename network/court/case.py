@@ -3,7 +3,6 @@
 Immutable, so that a thread may compute with it while the history goes on.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from network.history import Proposal, RoundHistory, RunFold, proposal_id
@@ -65,11 +64,23 @@ class Case:
         return None
 
 
-def pending_cases(fold: RunFold, *, last_final: int) -> Iterator[Case]:
-    """The proposals that stand and are not final, oldest round first."""
-    for number, found in sorted(fold.rounds.items()):
-        if number > last_final and found.proposal is not None and found.inputs:
-            yield case_of(fold, found, found.proposal)
+class CaseFiles:
+    """The cases of the proposals that stand and are not final; each is put together once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[RoundId, Attempt, Proposal], Case] = {}
+
+    def pending(self, fold: RunFold, *, last_final: int, newest: int) -> list[Case]:
+        """Those of the rounds behind the last final one, oldest first."""
+        known: dict[tuple[RoundId, Attempt, Proposal], Case] = {}
+        for number in range(last_final + 1, newest + 1):
+            found = fold.rounds.get(number)
+            if found is None or found.proposal is None or not found.inputs:
+                continue
+            name = (found.round_id, found.attempt, found.proposal)
+            known[name] = self._known.get(name) or case_of(fold, found, found.proposal)
+        self._known = known
+        return list(known.values())
 
 
 def find_case(fold: RunFold, round_id: int, proposal: Digest) -> Case | None:

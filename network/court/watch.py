@@ -12,7 +12,7 @@ import structlog
 
 from network.content import DOWNLOAD_DEADLINE_S
 from network.court.bench import Bench, Pending, Report
-from network.court.case import Case, pending_cases
+from network.court.case import Case, CaseFiles
 from network.court.clerk import Clerk
 from network.court.contract import Dispute, MergeCourtContract
 from network.court.defender import Defender
@@ -59,6 +59,8 @@ class CourtWatch:
         self._read: dict[int, tuple[EventName, Dispute]] = {}
         self._pending: list[Pending] = []
         self._wrong: Case | None = None
+        self._files = CaseFiles()
+        self._cases: list[Case] = []
 
     def close(self) -> None:
         """Begin nothing more and do not wait for what runs."""
@@ -70,7 +72,10 @@ class CourtWatch:
         self._judge.begin()
         self._pending = self._open_disputes()
         self._wrong = None
-        for case in pending_cases(view.fold, last_final=view.totals.last_final):
+        self._cases = self._files.pending(
+            view.fold, last_final=view.totals.last_final, newest=view.current.round_id
+        )
+        for case in self._cases:
             if self._look_at(view, case) is Stance.WRONG:
                 self._wrong = case
                 break  # what stands on it falls with it
@@ -89,8 +94,7 @@ class CourtWatch:
 
         Not before this account's own dispute holds the proposer's bond, unless it is late.
         """
-        pending = pending_cases(view.fold, last_final=view.totals.last_final)
-        case = next((one for one in pending if one.round_id == parent), None)
+        case = next((one for one in self._cases if one.round_id == parent), None)
         if case is None or self._is_settled(case):
             return True
         late_s = view.current.deadline_s - (1 - DISSENT_SHARE) * case.params.commit_s
@@ -136,8 +140,9 @@ class CourtWatch:
         return stance
 
     def _tell_convictions(self, view: View) -> None:
-        for number, found in view.fold.rounds.items():
-            if number <= view.totals.last_final:
+        for number in range(view.totals.last_final + 1, view.current.round_id + 1):
+            found = view.fold.rounds.get(number)
+            if found is None:
                 continue
             for one in found.convictions:
                 self._bench.tell_once(

@@ -10,10 +10,14 @@ abstract contract Support {
     }
 
     function _stream(uint256 seed, string memory label, uint256 size) internal pure returns (bytes memory out) {
-        for (uint256 i = 0; i < size; i += 32) {
-            out = bytes.concat(out, bytes32(_word(seed, label, i)));
-        }
+        uint256 start = _word(seed, label, size);
+        out = new bytes(size + 32);
         assembly ("memory-safe") {
+            mstore(0, start)
+            for { let i := 0 } lt(i, size) { i := add(i, 32) } {
+                mstore(0x20, i)
+                mstore(add(add(out, 0x20), i), keccak256(0, 0x40))
+            }
             mstore(out, size)
         }
     }

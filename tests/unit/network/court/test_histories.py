@@ -6,7 +6,7 @@ import pytest
 from unit.network.court.makers import LIAR, OPENED_S, STRANGER, WATCHER, Round, event, root_of
 from unit.trainer.makers import ME, OTHER
 
-from network.court.case import case_of, find_case, pending_cases
+from network.court.case import CaseFiles, case_of, find_case
 from network.court.contract import DisputeState
 from network.court.history import KEPT_BLOCKS, CourtFold, CourtHistory
 from network.events import Batch, Position
@@ -110,6 +110,22 @@ def test_what_ended_long_ago_is_forgotten():
 # --- the run
 
 
+def pending(made, files=None, *, last_final=0):
+    return (files or CaseFiles()).pending(made.fold, last_final=last_final, newest=1)
+
+
+def test_a_case_is_put_together_once(tmp_path):
+    """A look at a run of many pending rounds costs little."""
+    made, files = Round(tmp_path), CaseFiles()
+    assert pending(made, files) == []
+    made.propose()
+    (case,) = pending(made, files)
+    assert pending(made, files)[0] is case
+    made.propose(made.right)
+    assert pending(made, files)[0] is not case
+    assert pending(made, files, last_final=1) == []
+
+
 def convicted(made, reason=5):
     made.story.tell("MergeReopened", round=1, proposer=LIAR, reason=reason)
     if reason == 5:
@@ -131,7 +147,7 @@ def test_a_conviction_names_the_proposal_and_the_inputs_stay(tmp_path):
     assert found.inputs == case.inputs
     again = made.propose(made.right)
     assert found.model_root == root_of(made.right)
-    assert [one.id for one in pending_cases(made.fold, last_final=0)] == [again.id]
+    assert [one.id for one in pending(made)] == [again.id]
 
 
 @pytest.mark.parametrize("voided", [False, True])
@@ -165,7 +181,7 @@ def test_a_merge_that_can_not_be_checked_fails_its_round(tmp_path):
     assert found.model_root == case.parent_root
     assert found.rejected == [case.proposal]
     assert found.convictions == []
-    assert list(pending_cases(made.fold, last_final=0)) == []
+    assert pending(made) == []
 
 
 def test_a_convicted_update_costs_its_seat_a_share_of_its_stake(tmp_path):
