@@ -215,7 +215,8 @@ def judge_run(
         Promise(
             text="the model learns",
             held=accuracy >= wanted_accuracy,
-            finding=f"final accuracy {accuracy:.4f}, wanted {wanted_accuracy:.2f}",
+            finding=f"final accuracy {accuracy:.4f}"
+            + (f", wanted {wanted_accuracy:.2f}" if wanted_accuracy else ""),
         ),
         Promise(
             text="no honest party loses stake or bond",
