@@ -20,6 +20,7 @@ from rich.table import Table
 from coordinator.audit.replay import RoundReplay
 from scripts.adversaries import ADVERSARIES
 from scripts.demo_run import DemoResult, DemoSettings, run_demo
+from scripts.judgement import Judgement
 from scripts.processes import ending_on_signals
 from scripts.verdicts import Deed, Fate
 
@@ -71,53 +72,53 @@ def _show(console: Console, result: DemoResult) -> None:
     )
 
 
-def _show_trial(console: Console, result: DemoResult, adversary: str | None) -> None:
+def _show_trial(console: Console, judgement: Judgement, adversary: str | None) -> None:
     """Who lost how much to whom, by which transaction, and what of the protocol held."""
     if adversary is not None:
-        console.print(_deeds_table(result, adversary))
-    if adversary is not None or result.penalties:
-        console.print(_books_table(result))
-    for promise in result.promises:
+        console.print(_deeds_table(judgement, adversary))
+    if adversary is not None or judgement.penalties:
+        console.print(_books_table(judgement))
+    for promise in judgement.promises:
         mark = "[green]held  [/green]" if promise.held else "[red]BROKEN[/red]"
         console.print(f"{mark}  {promise.text}: {promise.finding}", highlight=False)
     held = "[green]the protocol held[/green]"
-    console.print(held if result.protocol_held else "[red]the protocol did NOT hold[/red]")
+    console.print(held if judgement.held else "[red]the protocol did NOT hold[/red]")
 
 
-def _deeds_table(result: DemoResult, adversary: str) -> Table:
+def _deeds_table(judgement: Judgement, adversary: str) -> Table:
     table = Table(title=f"What became of each deed of {adversary}")
     for name in ("round", "fate", "blocks", "by", "lost ETH", "to prover", "burned", "transaction"):
         table.add_column(name, justify="left" if name in ("fate", "by", "transaction") else "right")
-    for deed in result.deeds:
+    for deed in judgement.deeds:
         penalty = deed.penalty
         amounts = (penalty.lost_wei, penalty.paid_wei, penalty.burned_wei) if penalty else (0, 0, 0)
         table.add_row(
             str(deed.round_id),
             deed.fate.value,
             "-" if deed.blocks is None else str(deed.blocks),
-            _prover(result, deed) or "-",
+            _prover(judgement, deed) or "-",
             *(f"{wei / _WEI:.4f}" for wei in amounts),
             deed.decided or "-",
         )
     return table
 
 
-def _prover(result: DemoResult, deed: Deed) -> str | None:
+def _prover(judgement: Judgement, deed: Deed) -> str | None:
     """Who proved it; what two thirds of the stake called unavailable needs no proof."""
     if deed.fate is Fate.EXCLUDED:
         return "attesters"
-    names = {one.account: one.name for one in result.parties}
+    names = {one.account: one.name for one in judgement.parties}
     return names.get(deed.penalty.winner) if deed.penalty and deed.penalty.winner else None
 
 
-def _books_table(result: DemoResult) -> Table:
+def _books_table(judgement: Judgement) -> Table:
     table = Table(title="Who lost and who got what")
     for name in ("who", "account", "lost ETH", "won ETH", "rewards ETH"):
         table.add_column(name, justify="left" if name in ("who", "account") else "right")
-    for one in result.parties:
+    for one in judgement.parties:
         amounts = (one.lost_wei, one.won_wei, one.rewards_wei)
         table.add_row(one.name, one.account, *(f"{wei / _WEI:.6f}" for wei in amounts))
-    table.add_row("burned", "", "", f"{result.burned_wei / _WEI:.6f}", "")
+    table.add_row("burned", "", "", f"{judgement.burned_wei / _WEI:.6f}", "")
     return table
 
 
@@ -155,17 +156,17 @@ def _as_json(result: DemoResult, adversary: str | None) -> str:
                 }
                 for one in result.participants
             ],
-            **_trial_as_json(result, adversary),
+            **_trial_as_json(result.judgement, adversary),
         },
         indent=1,
     )
 
 
-def _trial_as_json(result: DemoResult, adversary: str | None) -> dict[str, Any]:
-    names = {one.account: one.name for one in result.parties}
+def _trial_as_json(judgement: Judgement, adversary: str | None) -> dict[str, Any]:
+    names = {one.account: one.name for one in judgement.parties}
     return {
-        "protocol_held": result.protocol_held,
-        "promises": [asdict(one) for one in result.promises],
+        "protocol_held": judgement.held,
+        "promises": [asdict(one) for one in judgement.promises],
         "adversary": adversary,
         "deeds": [
             {
@@ -174,12 +175,12 @@ def _trial_as_json(result: DemoResult, adversary: str | None) -> dict[str, Any]:
                 "fate": deed.fate.value,
                 "decided_in": deed.decided,
                 "blocks": deed.blocks,
-                "by": _prover(result, deed),
+                "by": _prover(judgement, deed),
                 "lost_wei": str(deed.penalty.lost_wei if deed.penalty else 0),
                 "paid_wei": str(deed.penalty.paid_wei if deed.penalty else 0),
                 "burned_wei": str(deed.penalty.burned_wei if deed.penalty else 0),
             }
-            for deed in result.deeds
+            for deed in judgement.deeds
         ],
         "parties": [
             {
@@ -190,7 +191,7 @@ def _trial_as_json(result: DemoResult, adversary: str | None) -> dict[str, Any]:
                 "won_wei": str(one.won_wei),
                 "rewards_wei": str(one.rewards_wei),
             }
-            for one in result.parties
+            for one in judgement.parties
         ],
         "penalties": [
             {
@@ -202,9 +203,9 @@ def _trial_as_json(result: DemoResult, adversary: str | None) -> dict[str, Any]:
                 "burned_wei": str(one.burned_wei),
                 "transaction": one.transaction,
             }
-            for one in result.penalties
+            for one in judgement.penalties
         ],
-        "burned_wei": str(result.burned_wei),
+        "burned_wei": str(judgement.burned_wei),
     }
 
 
@@ -251,10 +252,10 @@ def main(
             )
             result = run_demo(settings, say=lambda text: console.print(text, highlight=False))
         _show(console, result)
-        _show_trial(console, result, adversary)
+        _show_trial(console, result.judgement, adversary)
         if json_file is not None:
             json_file.write_text(_as_json(result, adversary) + "\n", encoding="utf-8")
-        failed = not result.protocol_held or bool(result.failures)
+        failed = not result.judgement.held or bool(result.failures)
         for failure in result.failures:
             console.print(f"[red]{failure}[/red]")
     except KeyboardInterrupt:

@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from coordinator.audit.replay import RoundReplay, replay_run
 from learning.predict import evaluate_model
 from learning.tasks import load_task
 from network.content import check_model
-from network.court.contract import known_court
 from network.heads import HeadWatcher
 from network.history import Outcome, RoundHistory, RunFold, RunHistory
 from network.rpc import Rpc
@@ -24,6 +23,7 @@ from protocol.spec import RunSpec
 from protocol.types import Address
 from scripts.accounting import Participant, gas_by_round, participants
 from scripts.adversaries import AGGREGATORS
+from scripts.judgement import Expected, Judgement, Suspect, judge
 from scripts.localnet_parts import (
     BIN,
     CHAIN_ID,
@@ -38,27 +38,7 @@ from scripts.localnet_parts import (
     start_anvil,
     start_kubo,
 )
-from scripts.penalties import (
-    Penalty,
-    accounts_in,
-    court_holding,
-    flow_mismatches,
-    penalties,
-    read_events,
-    run_holding,
-    vault_holding,
-)
 from scripts.processes import Child, Processes
-from scripts.verdicts import (
-    Deed,
-    Party,
-    Promise,
-    judge_deeds,
-    judge_run,
-    parties,
-    proposal_deeds,
-    update_deeds,
-)
 
 STAKE_GWEI = 10**9
 UNBONDING_S = 3_600
@@ -142,16 +122,7 @@ class DemoResult:
     participants: tuple[Participant, ...]
     replays: tuple[RoundReplay, ...]
     failures: tuple[str, ...]
-    penalties: tuple[Penalty, ...]
-    parties: tuple[Party, ...]
-    deeds: tuple[Deed, ...]
-    promises: tuple[Promise, ...]
-    burned_wei: int
-
-    @property
-    def protocol_held(self) -> bool:
-        """Whether everything that the protocol promises came true."""
-        return all(promise.held for promise in self.promises)
+    judgement: Judgement
 
 
 @dataclass(slots=True, kw_only=True)
@@ -434,61 +405,27 @@ class Follower:
             participants=tuple(participants(self._run, fold)),
             replays=replays,
             failures=tuple(failures),
-            **self._judge(fold, counted, verified=verified),
+            judgement=self._judge(fold, counted, verified=verified),
         )
 
-    def _judge(self, fold: RunFold, rows: Sequence[RoundRow], *, verified: bool) -> dict[str, Any]:
-        """The parts of the result that say whether the protocol held."""
-        network, run = self._network, self._run
+    def _judge(self, fold: RunFold, rows: Sequence[RoundRow], *, verified: bool) -> Judgement:
+        network = self._network
         settings, key = network.settings, network.adversary_key
-        court = known_court(network.rpc, run)
-        assert court is not None, "the demo deploys one"
-        events = read_events(
+        suspect = None
+        if key is not None:
+            suspect = Suspect(account=key.address, merges=settings.adversary in AGGREGATORS)
+        return judge(
             network.rpc,
-            [run.address, run.vault.address, court.address],
+            self._run,
+            fold,
+            Expected(rounds=settings.rounds, accuracy=settings.accuracy),
+            rounds=len(rows),
+            accuracy=rows[-1].accuracy if rows else 0.0,
+            verified=verified,
+            names=network.names,
+            suspect=suspect,
             first_block=network.deployment.first_block,
         )
-        lost = penalties(events)
-        accounts = accounts_in(events) | network.names.keys()
-        rewards_wei = {
-            account: sum(found.rewards_wei.get(account, 0) for found in fold.rounds.values())
-            for account in accounts
-        }
-        books = parties(
-            network.names,
-            adversary=key.address if key else None,
-            penalties=lost,
-            rewards_wei=rewards_wei,
-        )
-        burned_wei = sum(one.burned_wei for one in lost)
-        promises = judge_run(
-            verified=verified,
-            rounds=len(rows),
-            wanted_rounds=settings.rounds,
-            accuracy=rows[-1].accuracy if rows else 0.0,
-            wanted_accuracy=settings.accuracy,
-            books=books,
-            burned_wei=burned_wei,
-            holdings=[
-                run_holding(network.rpc, run, accounts),
-                vault_holding(network.rpc, run, accounts),
-                court_holding(network.rpc, court, accounts),
-            ],
-            mismatches=flow_mismatches(events, run, network.rpc),
-        )
-        deeds: list[Deed] = []
-        if key is not None:
-            merges = settings.adversary in AGGREGATORS
-            find = proposal_deeds if merges else update_deeds
-            deeds = find(events, key.address, lost)
-            promises += judge_deeds(deeds, must_convict=merges)
-        return {
-            "penalties": tuple(lost),
-            "parties": tuple(books),
-            "deeds": tuple(deeds),
-            "promises": tuple(promises),
-            "burned_wei": burned_wei,
-        }
 
     def _count_failed(self) -> int:
         found = self._history.fold.rounds.values()
