@@ -1,7 +1,7 @@
 """`make bench`: gas, merge and hashing against the machine's own limits, and what a round costs.
 
 Everything is measured in one run and printed as a ratio, since machines are shared. `--quick` takes
-smaller arrays; `--only gas merge tree rounds` some parts.
+smaller arrays; `--only gas --only court` some parts.
 """
 
 import json
@@ -21,10 +21,12 @@ from protocol.codec import UPDATE_LEAF_BYTES, decode_update
 from protocol.layout import CHUNK
 from protocol.merge import MergeParams, merge_chunks
 from protocol.merkle import MerkleTree, SumTree
+from scripts.court_gas import tables as court_tables
+from scripts.gas_bench import harness
 from scripts.gas_bench import measure as measure_gas
 from scripts.gas_bench import table as gas_table
 
-PARTS = ("gas", "merge", "tree", "rounds")
+PARTS = ("gas", "court", "merge", "tree", "rounds")
 _REPEATS = 3
 _CORES = os.cpu_count() or 1
 
@@ -143,6 +145,9 @@ def main(only: tuple[str, ...], quick: bool) -> None:  # noqa: FBT001 - click's
     chosen = only or PARTS
     if "gas" in chosen:
         console.print(gas_table(measure_gas()))
+    if "court" in chosen:
+        for court_table in court_tables(lambda: harness(real_court=True)):
+            console.print(court_table)
     if "merge" in chosen:
         console.print(merge_table(1_000_000 if quick else 10_000_000))
     if "tree" in chosen:

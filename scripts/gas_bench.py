@@ -45,7 +45,7 @@ class Row:
 
 
 @contextmanager
-def harness() -> Iterator[Any]:
+def harness(*, real_court: bool = False) -> Iterator[Any]:
     """The tests' deployment on an anvil of its own."""
     for folder in (ROOT, ROOT / "tests"):
         if str(folder) not in sys.path:
@@ -54,8 +54,10 @@ def harness() -> Iterator[Any]:
     from support.evm import Evm  # noqa: PLC0415
     from support.runs import Stage  # noqa: PLC0415
 
-    with run_anvil("--hardfork", "prague") as anvil:
-        yield Stage(Evm(anvil.url))
+    # Without a base fee a proposal at no price, which the court's harness makes, is mined.
+    flags = ("--base-fee", "0") if real_court else ()
+    with run_anvil("--hardfork", "prague", *flags) as anvil:
+        yield Stage(Evm(anvil.url), real_court=real_court)
 
 
 def measure(trainers: Sequence[int] = TRAINERS) -> list[Row]:

@@ -187,7 +187,7 @@ def test_freeze_when_a_court_excluded_an_update(auditing: Run) -> None:
 @pytest.mark.parametrize("segments", [1, 3, 5])
 def test_freeze_when_stakes_differ(stage: Stage, segments: int) -> None:
     """it should fix weights and inputs hash of every segment as protocol.rounds does"""
-    run = stage.create_run(segments=segments)
+    run = stage.create_run(segments=segments, chunks=8)
     for i, gwei in enumerate([10**9, 3 * 10**9 + 7, 9 * 10**9, 123_456_789]):  # the third is capped
         run.enroll(TRAINERS[i], gwei)
     run.play(until="audit")

@@ -434,7 +434,7 @@ def test_feed_when_there_are_no_openings_or_too_many(judged: JudgedRun) -> None:
         fed(judged, round_id, replace(proof, openings=(*proof.openings, b"")))
 
 
-def test_feed_when_the_accumulator_is_anothers(judged: JudgedRun) -> None:
+def test_feed_when_the_accumulator_is_of_somebody_else(judged: JudgedRun) -> None:
     """it should revert with WrongAccumulator, and so does one of another chunk or of no feed"""
     round_id = propose_wrong(judged)
     proof = judged.chunk_proof(round_id, 1)

@@ -71,9 +71,10 @@ class Model:
 
 
 def genesis_model(chunks: int, *, momentum: bool, seed: int = 0) -> Model:
-    """Elements over the whole range, so that merges saturate here and there."""
+    """Elements over the whole range, and some at its ends, so that merges saturate."""
     rng = np.random.default_rng([seed, chunks])
     theta = rng.integers(-(2**31), 2**31, chunks * CHUNK).astype(np.int32)
+    theta[::16], theta[1::16] = 2**31 - 1, -(2**31)
     m = rng.integers(-(2**24), 2**24, chunks * CHUNK).astype(np.int32) if momentum else None
     return Model(model_leaves(theta, m), momentum)
 

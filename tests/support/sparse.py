@@ -3,13 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
+from typing import Any
 
 import numpy as np
 
 from protocol.codec import chunk_ssq, decode_update, encode_update, model_leaves
 from protocol.layout import CHUNK
 from protocol.merkle import SumClaims, SumNode, inner_node, leaf_node, sum_node
-from protocol.proofs import ChunkProof, long_opening, short_opening, tree_depth
+from protocol.proofs import (
+    STEP_LEVELS,
+    ChunkProof,
+    child_siblings,
+    long_opening,
+    short_opening,
+    tree_depth,
+)
 from protocol.rounds import UpdateHeader
 from protocol.types import Digest
 from support.evm import Contract
@@ -19,6 +28,7 @@ CHUNKS_OF_124M = 484_375
 """Chunks of a model of 124 million parameters: trees of depth 19."""
 
 CHUNK_NUMBER = 300_001
+LIAR = 2
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ class SparseRun(Run):
     paths: dict[tuple[int, int], SparsePath] = field(default_factory=dict)
     parent: SparsePath = field(init=False)
     proposed: SparsePath = field(init=False)
+    shown: list[list[Digest]] = field(init=False)
 
     @property
     def court(self) -> Contract:
@@ -93,14 +104,15 @@ class SparseRun(Run):
         return self.paths[seat, attempt]
 
     def header(self, seat: int, round_id: int, attempt: int) -> UpdateHeader:
+        """Honest but for one seat, whose header names another sum."""
         path = self.path(seat, attempt)
-        return replace(super().header(seat, round_id, attempt), update_root=path.root, ssq=path.ssq)
+        ssq = 5 if seat == LIAR else path.ssq
+        return replace(super().header(seat, round_id, attempt), update_root=path.root, ssq=ssq)
 
     def propose_wrong(self) -> None:
-        """Propose the parent's chunk as if nothing had been learned; siblings are others."""
-        other = sparse_path(self.parent.leaf, self.chunk, self.depth, 10**6, summed=False)
-        self.proposed = other
-        self.propose(AGGREGATOR, other.root)
+        """Propose the parent's chunk as if nothing had been learned."""
+        self.proposed, self.shown = staged_path(self.parent.leaf, self.chunk, self.depth, 1)
+        self.propose(AGGREGATOR, self.proposed.root)
 
     def proof(self, *, long: bool = False) -> ChunkProof:
         now = self.contract.current()
@@ -120,9 +132,54 @@ class SparseRun(Run):
             old_siblings=digests(self.parent.siblings),
         )
 
+    def frozen_hash(self) -> bytes:
+        """The inputs hash of the one segment."""
+        return sha256(self.inputs[1][0]).digest()
+
+    def norm_proof(self, seat: int) -> tuple[Any, ...]:
+        """NormProof of a frozen update."""
+        path = self.path(seat, 1)
+        header = self.header(seat, 1, 1)
+        words = (header.ssq, header.trace_root, header.class_id)
+        return (
+            0,
+            self.inputs[1][0],
+            seat,
+            path.root,
+            (*words, header.update_cid, header.update_size),
+            path.index,
+            long_opening(path.leaf, path.claims),
+        )
+
 
 def digests(siblings: Sequence[SumNode]) -> tuple[Digest, ...]:
     return tuple(digest for digest, _ in siblings)
+
+
+def staged_path(
+    leaf: bytes, index: int, depth: int, seed: int
+) -> tuple[SparsePath, list[list[Digest]]]:
+    """A path through a plain tree of which every node exists that a tree game shows.
+
+    Gives also the children of each move, from the root down.
+    """
+    rng = np.random.default_rng(seed)
+    steps = [STEP_LEVELS] * (depth // STEP_LEVELS)
+    if depth % STEP_LEVELS:
+        steps.append(depth % STEP_LEVELS)
+    node, place, siblings, shown = leaf_node(leaf), index, [], []
+    for step in reversed(steps):
+        children = [rng.bytes(32) for _ in range(1 << step)]
+        child = place & (1 << step) - 1
+        children[child] = node
+        path = child_siblings(children, child)
+        siblings += path
+        shown.insert(0, children)
+        for height, sibling in enumerate(path):
+            pair = (sibling, node) if child >> height & 1 else (node, sibling)
+            node = inner_node(*pair)
+        place >>= step
+    return SparsePath(tuple((s, 0) for s in siblings), leaf, index, summed=False), shown
 
 
 def create_sparse_run(
