@@ -12,7 +12,7 @@ from scripts.adversaries import ADVERSARIES, AGGREGATORS
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def demo(tmp_path_factory):
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
-                timeout=360,
+                timeout=560,
                 check=False,
             )
             assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-4000:]
