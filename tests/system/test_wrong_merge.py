@@ -15,7 +15,8 @@ from scripts.demo_run import STAKE_GWEI, DemoSettings, Follower, build_network
 from scripts.localnet_parts import make_key
 from scripts.processes import Processes
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+# In test_court_watch.py trainers reject a merge that is before the court besides.
+pytestmark = [pytest.mark.system, pytest.mark.nightly, pytest.mark.timeout(300)]
 
 WRONG_ROOT = b"\x66" * 32
 
