@@ -22,7 +22,7 @@ CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol tests/forge/*.sol)
 
 CHECKS := check-python check-format check-types check-imports check-solidity check-spelling analyze
 
-.PHONY: help setup lock compile kubo check $(CHECKS) format test fuzz demo localnet bench vectors abi clean
+.PHONY: help setup lock compile kubo check $(CHECKS) format test nightly fuzz demo localnet bench vectors abi clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,10 @@ compile: setup ## compile the contracts
 
 test: setup ## run the tests; TESTS=tests/unit for some, ARGS="-k merkle" for options
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+nightly: setup ## every test, the long ones too, then fuzz
+	@$(BIN)/python -m pytest $(TESTS) -m "nightly or not nightly" $(ARGS)
+	@$(MAKE) --no-print-directory fuzz ARGS=
 
 fuzz: setup ## any bytes and any games against the contracts, nightly (40 min); RUNS=100000 ARGS="--match-test ssq"
 	@$(BIN)/forge test --fuzz-runs $(RUNS) --fuzz-seed $$(od -An -N8 -tx8 /dev/urandom | sed 's/ */0x/') $(ARGS)

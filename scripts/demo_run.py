@@ -150,12 +150,13 @@ class LocalNetwork:
             return KuboStore(self.peers[0].api)
         return LocalStore(self.settings.folder / "blocks")
 
-    def start_coordinator(self, role: str = "--register") -> Child:
+    def start_coordinator(self, *role: str) -> Child:
         """Start (again) the coordinator's process: to merge, or `--no-propose` to relay only."""
         self.coordinator = self.processes.start(
             "coordinator",
             [
-                *(*self.sponsor_command, "coordinate", self.run, role, "--wait-final"),
+                *(*self.sponsor_command, "coordinate", self.run, "--wait-final"),
+                *(role or ("--register",)),
                 *("--relay-port", str(self.relay_port), "--rounds", str(self.settings.rounds)),
             ],
         )

@@ -198,7 +198,7 @@ contract CourtProofsTest is CourtScene {
         seed >>= 16;
         if (kind == 0) p.chunk = uint32(seed % 2 == 0 ? seed >> 8 : (seed >> 8) % 9);
         else if (kind == 1) p.inputs = _mutated(p.inputs, seed);
-        else if (kind == 2) p.inputs = seed % 2 == 0 ? _inputsOf((seed >> 8) % 2) : bytes.concat(p.inputs, p.inputs);
+        else if (kind == 2) p.inputs = _otherInputs(p.inputs, seed);
         else if (kind < 6 && p.openings.length != 0) p.openings[i] = _mutated(p.openings[i], seed);
         else if (kind == 6 && p.openings.length != 0) p.openings[i] = p.openings[seed % p.openings.length];
         else if (kind == 7) p.openings = _tail(p.openings, p.openings.length == 0 ? 0 : 1);
@@ -209,6 +209,14 @@ contract CourtProofsTest is CourtScene {
         else if (kind == 13) a.node = bytes32(uint256(a.node) ^ (1 << (seed & 255)));
         else if (kind == 14) a.siblings = _mutatedList(a.siblings, seed);
         else if (kind == 15) p.accumulator = _stream(seed, "accumulator", (seed & 1) == 0 ? 2144 : seed & 63);
+    }
+
+    /// @dev Those of another segment, twice the same, or with another weight, which would give another merge.
+    function _otherInputs(bytes memory inputs, uint256 seed) private view returns (bytes memory out) {
+        if (seed % 4 == 0) return _inputsOf((seed >> 8) % 2);
+        if (seed % 4 == 1 || inputs.length == 0) return bytes.concat(inputs, inputs);
+        out = bytes.concat(inputs);
+        out[22 + 88 * ((seed >> 16) % (inputs.length / 88))] ^= bytes1(uint8(1 << ((seed >> 8) & 7)));
     }
 
     /// @dev A leaf that the merge rule does not want, in the ways that aggregators go wrong or cheat.

@@ -41,7 +41,17 @@ def demo(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("name", ADVERSARIES)
+# The others every night: test_court_watch.py plays each game before the real court.
+DAILY = ("wrong-merge",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in DAILY else pytest.mark.nightly)
+        for name in ADVERSARIES
+    ],
+)
 def test_the_adversary_gets_nothing_and_the_run_goes_on(demo, name):
     """Every deed is answered at its author's expense alone; half of it goes to who proved it."""
     result = demo(name)
@@ -67,6 +77,7 @@ def test_the_adversary_gets_nothing_and_the_run_goes_on(demo, name):
         assert (int(deed["lost_wei"]) > 0) == (deed["fate"] == "convicted")
 
 
+@pytest.mark.nightly
 def test_no_adversary_moves_the_model_by_one_bit(demo):
     """Whoever cheats, and however: the honest trainers' updates make the same models."""
     models = {tuple(row["model_root"] for row in demo(name)["rounds"]) for name in ADVERSARIES}

@@ -301,6 +301,7 @@ def test_a_coordinator_that_dies_at_any_moment_is_replaced_by_itself(world):
     world.check_models()
 
 
+@pytest.mark.nightly  # tests/system/test_crashes.py kills it in each phase
 def test_a_killed_process_goes_on_where_it_was(world):
     """The command line, killed without warning again and again, finishes the run."""
     world.create(times=replace(TIMES, audit_s=60))

@@ -18,7 +18,8 @@ from scripts.demo_run import STAKE_GWEI, DemoSettings, Follower, build_network
 from scripts.localnet_parts import make_key
 from scripts.processes import Processes
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+# The adversaries of test_adversaries.py do the same as registered aggregators.
+pytestmark = [pytest.mark.system, pytest.mark.nightly, pytest.mark.timeout(300)]
 
 ROUNDS = 3
 

@@ -1,4 +1,4 @@
-"""A wrong merge on a real chain: trainers recompute it, refuse it, and the run goes on."""
+"""Without anybody before the court: trainers recompute a wrong merge, refuse it, and go on."""
 
 import pytest
 
@@ -15,7 +15,8 @@ from scripts.demo_run import STAKE_GWEI, DemoSettings, Follower, build_network
 from scripts.localnet_parts import make_key
 from scripts.processes import Processes
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+# In test_court_watch.py trainers reject a merge that is before the court besides.
+pytestmark = [pytest.mark.system, pytest.mark.nightly, pytest.mark.timeout(300)]
 
 WRONG_ROOT = b"\x66" * 32
 
@@ -27,9 +28,9 @@ def test_trainers_refuse_a_wrong_merge_and_replace_it(tmp_path):
         network = build_network(settings, processes, print)
         liar = make_key(tmp_path / "keys", "liar", network.rpc)
         run = RunContract(network.rpc, network.run)
-        network.start_coordinator("--no-propose")
+        network.start_coordinator("--no-propose", "--no-watch")
         for index in range(settings.trainers):
-            network.start_trainer(index, "--bond")
+            network.start_trainer(index, "--bond", "--no-watch")
         with HeadWatcher(network.rpc, websocket_urls=[network.chain.websocket_url]) as heads:
             sender = TransactionSender(
                 network.rpc,
