@@ -46,6 +46,7 @@ from support.runs import (
 
 CHALLENGERS = (WITNESS, ATTACKER, AGGREGATOR)
 LONGEST_MOVES = 16
+PARENT_REJECTED = 4  # a FailureReason
 picks = st.integers(0, 11)
 rights = st.sampled_from([True, True, True, False])
 
@@ -75,6 +76,7 @@ class Proposal:
     truth: Model | None
     model: Model | None
     is_right: bool | None
+    rejected: bool = False
     convictions: int = 0
 
     def wrong_chunks(self) -> list[int]:
@@ -256,7 +258,9 @@ class CourtMachine(RunMachine):
             SEEN["right merge final" if proposal.is_right else "wrong merge final"] += 1
 
     def on_gone(self, event: Any, _: Receipt) -> None:
-        self.live.pop(event.round, None)
+        proposal = self.live.pop(event.round, None)
+        if proposal is not None and event.name == "MergeReopened":
+            proposal.rejected = event.reason == PARENT_REJECTED
 
     def game_of(self, receipt: Receipt) -> Game:
         number = receipt.only("DisputeEnded").id
@@ -760,9 +764,11 @@ class CourtMachine(RunMachine):
                 assert record.status == PROPOSED, "C5"
                 assert self.contract.proposalId(proposal.round) == proposal.id, "C5"
                 assert record.openDisputes == open_ones, "C5"
-            elif open_ones:
+            elif proposal.rejected:
                 left = self.contract.rejected(proposal.id)
-                assert left.proposer == NOBODY or left.disputes == open_ones, "C5"
+                held = 0 if proposal.convictions else open_ones
+                assert left.disputes == held, "C5"
+                assert (left.proposer != NOBODY) == (held != 0), "C5"
 
     @invariant()
     def c6_stake_outlasts_disputes(self) -> None:
