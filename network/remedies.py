@@ -28,6 +28,10 @@ _TABLE = {
     "TooFewTrainers": ("too few trainers are enrolled", "wait until more have enrolled"),
     "AlreadyLeaving": ("this seat is leaving already", "wait for the round to end, then release"),
     "StillInRoster": ("the seat still takes part", "leave first, then wait for the round's end"),
+    "StillLiable": (
+        "rounds that the seat took part in are not settled",
+        "wait until they are final; anyone may finalize them",
+    ),
     # submissions
     "WrongParentRoot": (
         "the commitment names another parent model than the chain",

@@ -195,7 +195,7 @@ class RunContract(Contract):
 
     def seat(self, seat: int, *, block: int | str = "latest") -> SeatState:
         """Who has a seat; the zero address if nobody."""
-        trainer, stake_gwei, absences = self.read("seats", seat, block=block)
+        trainer, stake_gwei, absences, _ = self.read("seats", seat, block=block)
         return SeatState(seat=Seat(seat), trainer=trainer, stake_gwei=stake_gwei, absences=absences)
 
     def seat_of(self, trainer: Address) -> Seat | None:

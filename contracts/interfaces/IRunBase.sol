@@ -38,6 +38,8 @@ interface IRunBase {
     error AlreadyLeaving(uint8 seat);
     /// @notice The seat takes part in the open round, or never left.
     error StillInRoster(uint8 seat);
+    /// @notice Rounds up to this one, in which the seat took part, are not settled; anyone may finalize them.
+    error StillLiable(uint8 seat, uint32 round);
 
     // --- errors: submissions
     /// @notice The commitment names another parent root than the chain's; recompute the merge or dissent.

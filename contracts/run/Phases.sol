@@ -87,6 +87,7 @@ abstract contract Phases is Refunds {
 
     function _markLeaving(uint8 seat, Seat memory s, bool evicted) internal {
         leaving = leaving.add(seat);
+        seats[seat].lastRound = current.round;
         totals.enrolledStakeGwei -= s.stakeGwei;
         totals.rosterChanged = true;
         emit Leaving(s.trainer, seat, evicted);

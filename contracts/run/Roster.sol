@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IRunOffice} from "../interfaces/IRunOffice.sol";
 import {Seats} from "../libraries/Seats.sol";
-import {Phase, Seat} from "../types/Types.sol";
+import {Current, Phase, Seat} from "../types/Types.sol";
 import {Phases} from "./Phases.sol";
 
 /// @title Enrolment and exit.
@@ -22,7 +22,7 @@ abstract contract Roster is Phases, IRunOffice {
         // Effect
         seat = uint8((~used).lowest());
         seatsUsed = used.add(seat);
-        seats[seat] = Seat({trainer: msg.sender, stakeGwei: stakeGwei, absences: 0});
+        seats[seat] = Seat({trainer: msg.sender, stakeGwei: stakeGwei, absences: 0, lastRound: 0});
         seatPlusOneOf[msg.sender] = uint256(seat) + 1;
         totals.enrolledStakeGwei += stakeGwei;
         totals.rosterChanged = true;
@@ -44,8 +44,13 @@ abstract contract Roster is Phases, IRunOffice {
     function release(uint8 seat) external {
         // Check
         Seat memory s = seats[seat];
-        bool inRound = current.phase != Phase.Idle && roster.has(seat);
+        Current memory c = current;
+        bool inRound = c.phase != Phase.Idle && roster.has(seat);
         if (!leaving.has(seat) || inRound) revert StillInRoster(seat);
+        // While a merge of its updates may be disputed or made again, stake does not even begin to unbond. Rounds
+        // behind the open one are void, and the seat will not be in those that take their numbers.
+        uint32 last = s.lastRound < c.round ? s.lastRound : c.round;
+        if (totals.lastFinal < last) revert StillLiable(seat, last);
         // Effect
         totals.rosterChanged = true;
         seatsUsed = seatsUsed.remove(seat);

@@ -101,6 +101,8 @@ struct Seat {
     address trainer;
     uint56 stakeGwei;
     uint8 absences;
+    /// @dev Of a seat that leaves: the last round that it can have taken part in.
+    uint32 lastRound;
 }
 
 /// @notice The open round; one storage slot.

@@ -274,6 +274,8 @@ def test_convict_update_when_the_author_left(run: Run) -> None:
     """it should slash what is unbonding"""
     run.play()
     run.contract.leaveRoster(sender=TRAINERS[2].address)
+    run.pass_dispute(1)
+    run.finalize(1)
     run.contract.release(2, sender=KEEPER.address)
     convict_update(run, 1, 2)
     unbonding = run.vault.unbondingOf(run.contract.address, TRAINERS[2].address)[0]
@@ -298,6 +300,8 @@ def test_convict_update_when_the_author_leaves_at_the_end_of_the_round(run: Run)
     convict_update(run, 1, 2)
     run.freeze([0, 1, 2])
     run.propose()
+    run.pass_dispute(1)
+    run.finalize(1)
     run.contract.release(2, sender=KEEPER.address)
     assert run.vault.unbondingOf(run.contract.address, TRAINERS[2].address)[0] == ETHER // 2
 

@@ -234,6 +234,7 @@ def test_refund_when_a_fee_arrives_in_the_same_multicall(run: Run) -> None:
     run.pass_deadline()
     run.contract.advance(sender=KEEPER.address)  # nobody revealed: a fee each
     run.contract.leaveRoster(sender=TRAINERS[0].address)
+    run.finalize(1)
     run.enroll(TRAINERS[4])
     before = run.contract.current().keeperGwei
     encode = run.contract.encode

@@ -3,7 +3,19 @@
 import pytest
 from support.evm import Evm
 from support.refused import refused
-from support.runs import AGGREGATOR, ATTACKER, ETHER, GWEI, KEEPER, SPONSOR, TRAINERS, Run, Stage
+from support.runs import (
+    AGGREGATOR,
+    ATTACKER,
+    ETHER,
+    GWEI,
+    KEEPER,
+    MERGE_COURT,
+    SPONSOR,
+    TRAINERS,
+    WITNESS,
+    Run,
+    Stage,
+)
 
 NEWCOMER = TRAINERS[10]
 ABSENCE_GWEI = 10**6
@@ -106,6 +118,56 @@ def test_release_when_the_seat_is_in_the_open_round(run: Run) -> None:
         run.contract.release(1, sender=KEEPER.address)
 
 
+def leave_and_play(run: Run) -> None:
+    """Seat 2 gives itself up in a round that is proposed, and the next one is open."""
+    run.open()
+    run.contract.leaveRoster(sender=TRAINERS[2].address)
+    run.commit_batch([0, 1, 2])
+    run.reveal([0, 1, 2])
+    run.freeze([0, 1, 2])
+    run.propose()
+    run.open()
+    run.commit_batch([0, 1])
+
+
+def test_release_when_a_round_of_the_seat_is_not_settled(run: Run) -> None:
+    """it should revert with StillLiable until that round is final"""
+    leave_and_play(run)
+    with refused("StillLiable", 2, 1):
+        run.contract.release(2, sender=KEEPER.address)
+    run.pass_dispute(1)
+    run.finalize(1)
+    run.contract.release(2, sender=KEEPER.address)
+    assert run.vault.unbondingOf(run.contract.address, TRAINERS[2].address)[0] == ETHER
+
+
+def test_release_when_a_merge_of_the_seat_is_reopened(run: Run, evm: Evm) -> None:
+    """it should revert with StillLiable for as long as the merge may be made again"""
+    leave_and_play(run)
+    run.contract.convictMerge(1, WITNESS.address, sender=MERGE_COURT.address)
+    # The last moment at which it can be proposed again, longer after it left than stake unbonds.
+    evm.sleep_until(run.contract.current().deadline - 1)
+    with refused("StillLiable", 2, 1):
+        run.contract.release(2, sender=KEEPER.address)
+    run.deposit_bond(KEEPER)
+    run.propose(KEEPER)
+    with refused("StillLiable", 2, 1):
+        run.contract.release(2, sender=KEEPER.address)
+
+
+def test_release_when_the_rounds_of_the_seat_are_void(run: Run) -> None:
+    """it should wait for none that take their numbers"""
+    leave_and_play(run)
+    run.contract.leaveRoster(sender=TRAINERS[1].address)
+    run.contract.convictMerge(1, WITNESS.address, sender=MERGE_COURT.address)
+    run.pass_deadline()
+    run.contract.advance(sender=KEEPER.address)
+    run.finalize(1)
+    assert run.contract.seats(1).lastRound == 2
+    run.contract.release(1, sender=KEEPER.address)
+    run.contract.release(2, sender=KEEPER.address)
+
+
 def test_release_when_the_seat_is_free(run: Run) -> None:
     """it should unbond the stake, and the next newcomer gets the seat"""
     run.contract.leaveRoster(sender=TRAINERS[1].address)
@@ -132,13 +194,13 @@ def test_release_when_fees_were_charged(run: Run, evm: Evm) -> None:
 def test_absence_when_within_the_grace(run: Run) -> None:
     """it should count once a round and cost nothing"""
     miss_rounds(run, 2, 1)
-    assert run.contract.seats(2)[1:] == (10**9, 1)
+    assert run.contract.seats(2)[1:3] == (10**9, 1)
 
 
 def test_absence_when_the_grace_is_used_up(run: Run) -> None:
     """it should cost the fee, once a round"""
     miss_rounds(run, 2, 2)
-    assert run.contract.seats(2)[1:] == (10**9 - ABSENCE_GWEI, 2)
+    assert run.contract.seats(2)[1:3] == (10**9 - ABSENCE_GWEI, 2)
     assert run.contract.totals().enrolledStakeGwei == 3 * 10**9 - 2 * 3 * 10**6 * 2 - ABSENCE_GWEI
 
 
@@ -194,7 +256,7 @@ def test_no_reveal_when_a_committer_keeps_silent(run: Run) -> None:
     run.pass_deadline()
     run.contract.advance(sender=KEEPER.address)
     run.freeze([0, 1])
-    assert run.contract.seats(2)[1:] == (10**9 - 3 * 10**6, 0)
+    assert run.contract.seats(2)[1:3] == (10**9 - 3 * 10**6, 0)
 
 
 def test_no_reveal_when_the_stake_is_less_than_the_fee(stage: Stage) -> None:
@@ -210,5 +272,7 @@ def test_no_reveal_when_the_stake_is_less_than_the_fee(stage: Stage) -> None:
     assert run.contract.seats(2).stakeGwei == 0
     run.deposit_bond(AGGREGATOR)
     run.propose()
+    run.pass_dispute(1)
+    run.finalize(1)
     run.contract.release(2, sender=KEEPER.address)
     assert run.vault.unbondingOf(run.contract.address, TRAINERS[2].address)[0] == 0

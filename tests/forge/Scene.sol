@@ -93,7 +93,7 @@ abstract contract Scene is Support {
         uint256 depth = _depthOf(_sizeOf(u.segment));
         u.header = Header(uint96(_sums[tree][depth][0]), bytes32("trace"), bytes32("class"), bytes32(k), 1234);
         _updates.push(u);
-        Seat memory seat = Seat(_trainer(k), 10 ** 9, 0);
+        Seat memory seat = Seat(_trainer(k), 10 ** 9, 0, 0);
         bytes27 digest = Commitments.revealDigest(u.root, _headerHash(u.header));
         _run.setSeat(k, seat, Submission(9, Progress.Revealed, digest));
     }

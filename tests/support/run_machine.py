@@ -383,7 +383,7 @@ class RunMachine(RuleBasedStateMachine):
     def r2_r6_r7_seats_are_backed(self) -> None:
         leaving, enrolled = self.contract.leaving(), 0
         for seat in self.taken():
-            trainer, stake, _ = self.contract.seats(seat)
+            trainer, stake, *_ = self.contract.seats(seat)
             locked = self.run.vault.lockedOf(self.contract.address, trainer)
             assert stake * GWEI <= locked, "R2"
             assert stake <= self.stakes.get((seat, trainer), stake), "R6"
