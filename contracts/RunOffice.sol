@@ -122,17 +122,47 @@ contract RunOffice is Merges {
     }
 
     /// @inheritdoc IRunOffice
-    function holdFinality(uint32 round) external onlyCourt {
+    function holdFinality(uint32 round) external only(mergeCourt) {
         Round storage record = _record(round);
         if (record.status != RoundStatus.Proposed) revert WrongRound(round, record.status);
         ++record.openDisputes;
     }
 
     /// @inheritdoc IRunOffice
-    function releaseFinality(uint32 round) external onlyCourt {
+    function releaseFinality(uint32 round) external only(mergeCourt) {
         Round storage record = _record(round);
         // A conviction meanwhile cleared the count; then there is nothing left to release.
         if (record.openDisputes != 0) --record.openDisputes;
+    }
+
+    /// @inheritdoc IRunOffice
+    function beginTrial(uint32 round) external only(trainingCourt) {
+        // Check
+        Current memory c = current;
+        Round storage record = _record(round);
+        // slither-disable-next-line incorrect-equality: round numbers are counted
+        bool isOpen = round == c.round && c.phase != Phase.Idle;
+        if (isOpen ? c.phase != Phase.Merge : record.status != RoundStatus.Proposed) {
+            revert WrongRound(round, isOpen ? RoundStatus.Open : record.status);
+        }
+        // Effect
+        record.anyTrial = true;
+        ++openTrials[round];
+    }
+
+    /// @inheritdoc IRunOffice
+    function endTrial(uint32 round) external only(trainingCourt) {
+        --openTrials[round];
+    }
+
+    /// @inheritdoc IRunOffice
+    function fine(uint8 seat, address trainer) external only(trainingCourt) {
+        // Check
+        Seat memory s = seats[seat];
+        if (s.trainer != trainer) revert NotSeated(seat, trainer);
+        // Effect
+        if (s.stakeGwei <= _params.noRevealFeeGwei) _exclude(current, seat);
+        _charge(current.round, seat, s, _params.noRevealFeeGwei, false);
     }
 
     /// @dev Half of a bond for who proved it, half burned; the account leaves the aggregators.

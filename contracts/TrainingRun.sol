@@ -178,6 +178,21 @@ contract TrainingRun is Audits, Multicall, ITrainingRun, IFeeReceiver {
         _office();
     }
 
+    /// @inheritdoc IRunOffice
+    function beginTrial(uint32) external {
+        _office();
+    }
+
+    /// @inheritdoc IRunOffice
+    function endTrial(uint32) external {
+        _office();
+    }
+
+    /// @inheritdoc IRunOffice
+    function fine(uint8, address) external {
+        _office();
+    }
+
     /// @dev Run the office's code of the same function on this run's storage, and return or revert as it does.
     function _office() private {
         address office = OFFICE;

@@ -28,6 +28,7 @@ _PROPOSER_BOND_GWEI = Gwei(50_000_000)
 _ABSENCE_FEE_GWEI = Gwei(1_000_000)
 _NO_REVEAL_FEE_GWEI = Gwei(2_000_000)
 _REWARD_WEI = Wei(ETHER // 100)
+_AUDIT_REWARD_WEI = Wei(ETHER // 200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class Money:
     no_reveal_fee_gwei: Gwei = _NO_REVEAL_FEE_GWEI
     slash_bps: int = 5_000
     reward_per_round_wei: Wei = _REWARD_WEI
+    audit_bps: int = 1_000
+    audit_reward_wei: Wei = _AUDIT_REWARD_WEI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Times:
     merge_timeout_s: int = 1_200
     dispute_s: int = 3_600
     move_s: int = 300
+    jury_s: int = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,9 @@ class RunPlan:
             guardian=self.guardian,
             beacon=self.beacon,
             move_s=times.move_s,
+            jury_s=times.jury_s,
+            audit_bps=money.audit_bps,
+            audit_reward_wei=money.audit_reward_wei,
             segment_ends=spec.layout.segment_ends,
         )
 
@@ -157,12 +164,14 @@ def check_plan(plan: RunPlan) -> None:
     _in_range("absence_grace", plan.absence_grace, 1, 255)
     _in_range("evict_after", plan.evict_after, 1, 255)
     _in_range("slash_bps", money.slash_bps, 0, ALL_BPS)
+    _in_range("audit_bps", money.audit_bps, 0, ALL_BPS)
     _in_range("min_stake_gwei", money.min_stake_gwei, 1, (1 << 56) - 1)
     _in_range("stake_cap_gwei", money.stake_cap_gwei, money.min_stake_gwei, (1 << 56) - 1)
     for name in ("proposer_bond_gwei", "absence_fee_gwei", "no_reveal_fee_gwei"):
         _in_range(name, getattr(money, name), 0, (1 << 56) - 1)
-    _in_range("reward_per_round_wei", money.reward_per_round_wei, 0, (1 << 96) - 1)
-    for name in ("commit_s", "reveal_s", "audit_s", "merge_turn_s", "move_s"):
+    for name in ("reward_per_round_wei", "audit_reward_wei"):
+        _in_range(name, getattr(money, name), 0, (1 << 96) - 1)
+    for name in ("commit_s", "reveal_s", "audit_s", "merge_turn_s", "move_s", "jury_s"):
         _in_range(name, getattr(times, name), 1, (1 << 32) - 1)
     # After the turns of a full list of aggregators, anybody must have time to propose.
     least_s = MAX_AGGREGATORS * times.merge_turn_s + 1

@@ -61,6 +61,9 @@ class RunParams:
     guardian: Address
     beacon: Address
     move_s: int
+    jury_s: int
+    audit_bps: int
+    audit_reward_wei: Wei
     segment_ends: tuple[int, ...]
 
     @property

@@ -17,6 +17,11 @@ contract FixedBeacon is IBeacon {
     }
 
     /// @inheritdoc IBeacon
+    function draw(address, uint32 round, uint256, bytes calldata) external view returns (bytes32) {
+        return sha256(abi.encode(BASE, round, "draw"));
+    }
+
+    /// @inheritdoc IBeacon
     function predictable() external pure returns (bool) {
         return true;
     }

@@ -58,7 +58,7 @@ interface IRunBase {
     error InsufficientFunds(uint256 freeWei, uint256 neededWei);
     error InputsMismatch(uint8 segment);
     error DisputeWindowOpen(uint256 finalizableAt);
-    error DisputeOpen(uint16 disputes);
+    error DisputeOpen(uint256 disputes);
     /// @notice The next round's commitments have not confirmed this merge yet.
     error NotAccepted(uint32 round);
     /// @notice No rejected proposal of that name waits for the court.
@@ -153,6 +153,11 @@ interface IRunBase {
     function proposalId(uint32 round) external view returns (bytes32);
     /// @notice A proposal whose bond stays locked after its rejection, until so many disputes ended.
     function rejected(bytes32 proposal) external view returns (address proposer, uint16 disputes);
+    /// @notice Identity of the updates of a round whose inputs are frozen: the seed that dealt them. Zero if they are
+    /// not frozen, void or forgotten.
+    function frozenSeed(uint32 round) external view returns (bytes32);
+    /// @notice Trials of a round's updates that keep it from becoming final.
+    function openTrials(uint32 round) external view returns (uint256);
     /// @notice Hash of the frozen inputs of a round's segment.
     function inputsHash(uint32 round, uint8 segment) external view returns (bytes32);
 }

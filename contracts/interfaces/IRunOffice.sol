@@ -55,8 +55,15 @@ interface IRunOffice is IRunBase {
     function failMerge(uint32 round) external;
     /// @notice Slash the author of a bad update and void its pay. Courts only.
     function convictUpdate(uint32 round, uint8 seat, address trainer, address beneficiary) external;
-    /// @notice Count a dispute that keeps the round from becoming final. Courts only.
+    /// @notice Count a dispute that keeps the round from becoming final. Merge court only.
     function holdFinality(uint32 round) external;
-    /// @notice End such a dispute. Courts only.
+    /// @notice End such a dispute. Merge court only.
     function releaseFinality(uint32 round) external;
+    /// @notice Count a trial of a frozen update, which keeps its round from becoming final, however often the merge is
+    /// made again. Training court only.
+    function beginTrial(uint32 round) external;
+    /// @notice End such a trial, once, also if the round is void by now. Training court only.
+    function endTrial(uint32 round) external;
+    /// @notice Charge a seat the fee of an unrevealed update, for a duty that it neglected. Training court only.
+    function fine(uint8 seat, address trainer) external;
 }

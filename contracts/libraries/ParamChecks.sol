@@ -28,6 +28,8 @@ library ParamChecks {
             revert IRunBase.InvalidParameter("mergeTimeoutS");
         }
         if (p.moveS == 0) revert IRunBase.InvalidParameter("moveS");
+        if (p.juryS == 0) revert IRunBase.InvalidParameter("juryS");
+        if (p.auditBps > 10_000) revert IRunBase.InvalidParameter("auditBps");
         if (p.segmentEnds.length != p.segments) revert IRunBase.InvalidParameter("segmentEnds");
         uint256 end = 0;
         for (uint256 i = 0; i < p.segments; ++i) {

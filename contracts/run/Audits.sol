@@ -110,6 +110,8 @@ abstract contract Audits is Submissions {
         if (included.count() < _hot.minTrainers) {
             _fail(c, FailureReason.TooFewUpdates);
         } else {
+            // Whom the next block's randomness draws for an audit is not known to anybody who can still change an update.
+            _rounds[c.round % _hot.ringSize].frozenAt = uint16(block.number);
             bytes32[] memory hashes = _freezeInputs(c.round % _hot.ringSize, included, updates);
             emit UpdatesFrozen(c.round, included, available, hashes);
             _enter(c, Phase.Merge, _hot.mergeTimeoutS);

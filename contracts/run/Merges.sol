@@ -144,6 +144,7 @@ abstract contract Merges is Treasury {
         if (block.timestamp < record.finalizableAt) revert DisputeWindowOpen(record.finalizableAt);
         _requireAccepted(c, round, record.finalizableAt);
         if (record.openDisputes != 0) revert DisputeOpen(record.openDisputes);
+        if (record.anyTrial && openTrials[round] != 0) revert DisputeOpen(openTrials[round]);
         record.status = RoundStatus.Final;
         _unlockBond(record.proposer);
         uint256 paidWei = _payInputs(round, inputs);

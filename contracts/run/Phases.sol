@@ -72,7 +72,7 @@ abstract contract Phases is Refunds {
     }
 
     /// @dev Take a fee from a seat's stake; evict it if it was away too long or has too little left.
-    function _charge(uint32 round, uint8 seat, Seat memory s, uint56 fee, bool absent) private {
+    function _charge(uint32 round, uint8 seat, Seat memory s, uint56 fee, bool absent) internal {
         if (fee > s.stakeGwei) fee = s.stakeGwei;
         s.stakeGwei -= fee;
         seats[seat] = s;

@@ -65,6 +65,8 @@ abstract contract RunBase is IRunBase {
     mapping(uint32 round => uint256 seats_) public convicted;
     mapping(uint256 slot => Round record) internal _rounds;
     mapping(uint256 slot => mapping(uint256 segment => bytes32 hash)) internal _inputsHashes;
+    /// @notice Trials of a round's updates that go on, by round.
+    mapping(uint32 round => uint256 trials) public openTrials;
     /// @notice Proposals that were rejected while the court had disputes about them.
     mapping(bytes32 proposal => Rejected record) public rejected;
     /// @dev At most 16, so loops over it are bounded. Each has one bond locked for being listed.
@@ -77,7 +79,17 @@ abstract contract RunBase is IRunBase {
         // A round that has no proposal yet shows its seed, not what the ring held before it.
         // slither-disable-next-line incorrect-equality: round numbers are counted
         if (round == current.round && current.phase != Phase.Idle) {
-            record = Round(record.seed, 0, address(0), 0, 0, RoundStatus.Open, false);
+            record = Round({
+                seed: record.seed,
+                modelRoot: 0,
+                proposer: address(0),
+                finalizableAt: 0,
+                openDisputes: 0,
+                status: RoundStatus.Open,
+                anyConvicted: false,
+                anyTrial: false,
+                frozenAt: current.phase == Phase.Merge ? record.frozenAt : 0
+            });
         }
     }
 
@@ -88,6 +100,16 @@ abstract contract RunBase is IRunBase {
         Round storage record = _rounds[round % _hot.ringSize];
         if (round > newest || newest - round >= _hot.ringSize || record.status != RoundStatus.Proposed) return 0;
         return _proposalId(round, record);
+    }
+
+    /// @inheritdoc IRunBase
+    function frozenSeed(uint32 round) external view returns (bytes32) {
+        Current memory c = current;
+        if (round > c.round || c.round - round >= _hot.ringSize) return 0;
+        Round storage record = _rounds[round % _hot.ringSize];
+        // slither-disable-next-line incorrect-equality: round numbers are counted
+        if (round == c.round && c.phase != Phase.Idle) return c.phase == Phase.Merge ? record.seed : bytes32(0);
+        return record.status == RoundStatus.None ? bytes32(0) : record.seed;
     }
 
     /// @inheritdoc IRunBase

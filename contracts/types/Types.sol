@@ -76,6 +76,12 @@ struct RunParams {
     address beacon;
     /// @dev What each move of a dispute has at least.
     uint32 moveS;
+    /// @dev What jurors have to do a disputed step again.
+    uint32 juryS;
+    /// @dev Share of the updates that are audited, in 1/10,000.
+    uint16 auditBps;
+    /// @dev To the auditor for each of them, out of what was given for audits.
+    uint96 auditRewardWei;
     /// @dev Behind the last chunk of each segment.
     uint32[] segmentEnds;
 }
@@ -148,6 +154,9 @@ struct Round {
     uint16 openDisputes;
     RoundStatus status;
     bool anyConvicted;
+    bool anyTrial;
+    /// @dev Low bits of the number of the block that froze the inputs.
+    uint16 frozenAt;
 }
 
 /// @notice A proposal that trainers rejected while disputes about it go on: its proposer's bond stays locked.

@@ -55,13 +55,16 @@ CALLS: dict[str, Callable[[Run], Any]] = {
     "releaseRejected": lambda r: r.contract.releaseRejected(
         r.contract.proposalId(1), sender=TRAINING_COURT.address
     ),
+    "beginTrial": lambda r: r.contract.beginTrial(1, sender=MERGE_COURT.address),
+    "endTrial": lambda r: r.contract.endTrial(1, sender=MERGE_COURT.address),
+    "fine": lambda r: r.contract.fine(0, TRAINERS[0].address, sender=MERGE_COURT.address),
     "failMerge": lambda r: r.contract.failMerge(1, sender=TRAINING_COURT.address),
 }
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_authority_when_the_caller_is_somebody_else(run: Run, name: str) -> None:
-    """it should revert with Unauthorized for halt, rollback, convictions, failing and finality"""
+    """it should revert with Unauthorized for everything that guardian or a court may do"""
     run.play()
     with refused("Unauthorized"):
         CALLS[name](run)
@@ -325,10 +328,107 @@ def test_hold_finality_when_nothing_is_proposed(run: Run) -> None:
 def test_release_finality_when_a_conviction_cleared_it(run: Run) -> None:
     """it should do nothing"""
     run.play()
-    run.contract.holdFinality(1, sender=TRAINING_COURT.address)
+    run.contract.holdFinality(1, sender=MERGE_COURT.address)
     convict_merge(run, 1)
-    run.contract.releaseFinality(1, sender=TRAINING_COURT.address)
+    run.contract.releaseFinality(1, sender=MERGE_COURT.address)
     assert run.contract.getRound(1).openDisputes == 0
+
+
+# --- trials
+
+
+def begin_trial(run: Run, round_id: int) -> Receipt:
+    return run.contract.beginTrial(round_id, sender=TRAINING_COURT.address)
+
+
+@pytest.mark.parametrize("phase", ["commit", "audit"])
+def test_begin_trial_when_the_updates_are_not_frozen(run: Run, phase: str) -> None:
+    """it should revert with WrongRound"""
+    run.play(until=phase)
+    with refused("WrongRound", 1, OPEN):
+        begin_trial(run, 1)
+
+
+def test_begin_trial_when_the_round_is_final(run: Run) -> None:
+    """it should revert with WrongRound"""
+    settled(run, 1)
+    with refused("WrongRound", 1, FINAL):
+        begin_trial(run, 1)
+
+
+@pytest.mark.parametrize("phase", ["merge", "idle"])
+def test_begin_trial_when_the_updates_are_frozen(run: Run, phase: str) -> None:
+    """it should keep the round from becoming final until it ends, through a merge that is made again"""
+    run.play(until=phase)
+    begin_trial(run, 1)
+    if phase == "merge":
+        run.propose()
+    convict_merge(run, 1)
+    run.deposit_bond(KEEPER)
+    run.propose(KEEPER)
+    run.pass_dispute(1)
+    with refused("DisputeOpen", 1):
+        run.finalize(1)
+    run.contract.endTrial(1, sender=TRAINING_COURT.address)
+    run.finalize(1)
+    assert run.contract.getRound(1).status == FINAL
+
+
+def test_end_trial_when_the_round_is_void(run: Run) -> None:
+    """it should end it, and let the round be played again"""
+    run.play()
+    run.play()
+    begin_trial(run, 2)
+    convict_merge(run, 1)
+    assert run.contract.openTrials(2) == 1
+    run.contract.endTrial(2, sender=TRAINING_COURT.address)
+    assert run.contract.openTrials(2) == 0
+
+
+def test_frozen_seed_when_the_round_goes_on(run: Run) -> None:
+    """it should be zero until the freeze, then the round's seed"""
+    assert run.contract.frozenSeed(1) == bytes(32)
+    run.play(until="audit")
+    assert run.contract.frozenSeed(1) == bytes(32)
+    frozen = run.freeze([0, 1, 2])
+    seed = run.contract.getRound(1).seed
+    assert run.contract.frozenSeed(1) == seed
+    assert run.contract.getRound(1).frozenAt == frozen.block & 0xFFFF
+    run.propose()
+    assert run.contract.frozenSeed(1) == seed
+    assert run.contract.getRound(1).frozenAt == frozen.block & 0xFFFF
+
+
+def test_frozen_seed_when_the_round_is_void(run: Run) -> None:
+    """it should be zero"""
+    run.play()
+    run.play()
+    convict_merge(run, 1)
+    assert run.contract.frozenSeed(2) == bytes(32)
+    assert run.contract.frozenSeed(1) != bytes(32)
+
+
+def test_fine_when_the_seat_is_of_another(run: Run) -> None:
+    """it should revert with NotSeated"""
+    with refused("NotSeated", 1, TRAINERS[0].address):
+        run.contract.fine(1, TRAINERS[0].address, sender=TRAINING_COURT.address)
+
+
+def test_fine_when_there_is_stake(run: Run) -> None:
+    """it should cost the fee of an update that was not revealed"""
+    fined = run.contract.fine(1, TRAINERS[1].address, sender=TRAINING_COURT.address)
+    assert fined.only("FeeCharged").feeGwei == run.params.noRevealFeeGwei
+    assert run.contract.seats(1).stakeGwei == 10**9 - run.params.noRevealFeeGwei
+
+
+def test_fine_when_it_takes_the_whole_stake(stage: Stage) -> None:
+    """it should keep the seat's update out of the freeze"""
+    run = stage.create_run(noRevealFeeGwei=10**10, minTrainers=2)
+    run.enroll_all(3)
+    run.play(until="audit")
+    run.contract.fine(1, TRAINERS[1].address, sender=TRAINING_COURT.address)
+    frozen = run.freeze([0, 1, 2], attesters=[0, 1, 2]).only("UpdatesFrozen")
+    assert frozen.included == 0b101
 
 
 # --- rollback

@@ -35,6 +35,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("mergeTimeoutS", {"mergeTurnS": 0}),
     ("mergeTimeoutS", {"mergeTurnS": 75, "mergeTimeoutS": 1200}),
     ("moveS", {"moveS": 0}),
+    ("juryS", {"juryS": 0}),
+    ("auditBps", {"auditBps": 10_001}),
     ("segmentEnds", {"segments": 2, "segmentEnds": (4,)}),
     ("segmentEnds", {"segments": 2, "segmentEnds": (0, 4)}),
     ("segmentEnds", {"segments": 2, "segmentEnds": (4, 4)}),

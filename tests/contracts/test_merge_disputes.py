@@ -1039,7 +1039,7 @@ OLD_LEAF = bytes(1024)
 def fake_run(stage: Stage, root: bytes, *, chunks: int = 1) -> Contract:
     """A run without updates that has this root as model of every round, each of them proposed."""
     fake = stage.evm.deploy("FakeRun", sender=ATTACKER.address)
-    record = (bytes(32), root, ATTACKER.address, 2**40 - 1, 0, PROPOSED, False)
+    record = (bytes(32), root, ATTACKER.address, 2**40 - 1, 0, PROPOSED, False, False, 0)
     answer(stage, fake, "params", stage.params(chunks=chunks))
     answer(stage, fake, "getRound", record)
     answer(stage, fake, "inputsHash", sha256(b"").digest())
@@ -1097,7 +1097,7 @@ def test_run_when_it_calls_back(court_stage: Stage) -> None:
     doors = reentries(court, fake.address)
     assert doors.keys() == changing(court)
     root = inner_node(inner_node(EMPTY, EMPTY), inner_node(EMPTY, leaf_node(OLD_LEAF)))
-    lie = (bytes(32), root, ATTACKER.address, 2**40 - 1, 0, PROPOSED, False)
+    lie = (bytes(32), root, ATTACKER.address, 2**40 - 1, 0, PROPOSED, False, False, 0)
     answer(court_stage, fake, "getRound", lie)
     siblings = [EMPTY, inner_node(EMPTY, EMPTY)]
     prove = (fake.address, 1, padding_proof(3).fields, leaf_node(OLD_LEAF), siblings)

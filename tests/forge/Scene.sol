@@ -61,6 +61,7 @@ abstract contract Scene is Support {
         (p.chunks, p.segments, p.segmentEnds) = (uint32(chunks), uint8(ends.length), ends);
         (p.lr, p.mu, p.nesterov, p.momentum) = (uint16(rule.lr), uint16(rule.mu), rule.nesterov, rule.momentum);
         p.moveS = 600;
+        p.juryS = 600;
         _run.setParams(p);
         for (uint256 s = 0; s < ends.length; ++s) {
             _run.setInputsHash(ROUND, uint8(s), sha256(_inputsOf(s)));

@@ -100,6 +100,7 @@ class Receipt:
 
     gas: int
     gas_price: int
+    block: int
     events: list[SimpleNamespace]
 
     def only(self, name: str) -> SimpleNamespace:
@@ -225,6 +226,7 @@ class Evm:
         receipt = Receipt(
             gas=int(raw["gasUsed"], 16),
             gas_price=int(raw["effectiveGasPrice"], 16),
+            block=int(raw["blockNumber"], 16),
             events=[event for log in raw["logs"] if (event := self._event(log)) is not None],
         )
         return receipt, raw.get("contractAddress")

@@ -64,6 +64,9 @@ DEFAULT_PARAMS: dict[str, Any] = {
     "guardian": NOBODY,
     "beacon": NOBODY,
     "moveS": 60,
+    "juryS": 120,
+    "auditBps": 10_000,
+    "auditRewardWei": 10**15,
     "segmentEnds": (4,),
 }
 

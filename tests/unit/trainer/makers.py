@@ -82,6 +82,9 @@ def params(**overrides) -> RunParams:
         "guardian": ZERO_ADDRESS,
         "beacon": ZERO_ADDRESS,
         "move_s": 5,
+        "jury_s": 5,
+        "audit_bps": 0,
+        "audit_reward_wei": 0,
         "segment_ends": (1,),
     } | overrides
     return RunParams(**values)
