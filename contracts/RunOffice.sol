@@ -109,7 +109,7 @@ contract RunOffice is Merges {
         if (convicted[round].has(seat)) revert AlreadyConvicted(round, seat);
         // Effect
         convicted[round] = convicted[round].add(seat);
-        _record(round).anyConvicted = true;
+        _record(round).anyUnpaid = true;
         if (beforeFreeze) _exclude(c, seat);
         if (round > totals.lastConviction) totals.lastConviction = round;
         uint256 lockedWei = _slashSeat(c, trainer);

@@ -13,6 +13,7 @@ from eth_account.signers.local import LocalAccount
 from protocol.messages import attestation_typed_data, commitment_typed_data
 from protocol.rounds import (
     InputEntry,
+    Opinion,
     UpdateHeader,
     bitmap_of,
     commitment_hash,
@@ -280,17 +281,19 @@ class Run:
             for seat in seats
         ]
 
-    def attestation_group(self, seats: Iterable[int], available: int) -> tuple[Any, ...]:
-        """All of `seats` sign one bitmap."""
+    def attestation_group(
+        self, seats: Iterable[int], available: int, harmful: int = 0
+    ) -> tuple[Any, ...]:
+        """All of `seats` sign one opinion."""
         now = self.contract.current()
         data = attestation_typed_data(
             chain_id=self.evm.chain_id,
             run=self.contract.address,
             round_id=now.round,
             attempt=now.attempt,
-            available=available,
+            opinion=Opinion(available=available, harmful=harmful),
         )
-        return (available, [(seat, *self.seats[seat].sign(data)) for seat in seats])
+        return (available, harmful, [(seat, *self.seats[seat].sign(data)) for seat in seats])
 
     def revealed_updates(self, seats: Iterable[int]) -> list[tuple[Any, ...]]:
         now = self.contract.current()
