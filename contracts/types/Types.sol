@@ -206,8 +206,8 @@ struct AttestationGroup {
     SeatSignature[] signatures;
 }
 
-/// @notice What posted attestations add up to: updates that two thirds of the roster's stake call available, and harmful,
-/// and those that attestations still to come could make harmful.
+/// @notice What posted attestations add up to: updates that two thirds of the roster's stake call available, and
+/// harmful, and those that attestations still to come could make harmful.
 struct Posted {
     uint256 available;
     uint256 harmful;
