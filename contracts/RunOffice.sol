@@ -158,8 +158,9 @@ contract RunOffice is Merges {
     /// @inheritdoc IRunOffice
     function fine(uint8 seat, address trainer) external only(trainingCourt) {
         // Check
+        // An empty seat is nobody's, the zero address's neither.
+        if (seatPlusOneOf[trainer] != uint256(seat) + 1) revert NotSeated(seat, trainer);
         Seat memory s = seats[seat];
-        if (s.trainer != trainer) revert NotSeated(seat, trainer);
         // Effect
         if (s.stakeGwei <= _params.noRevealFeeGwei) _exclude(current, seat);
         _charge(current.round, seat, s, _params.noRevealFeeGwei, false);

@@ -373,7 +373,7 @@ class Run:
         attesters: Iterable[int] | None = None,
         available: Iterable[int] | None = None,
     ) -> Receipt:
-        """Freeze; by default all who revealed attest that all is available."""
+        """Freeze; by default all who revealed attest that all is available and none does harm."""
         revealed = sorted(revealed)
         attempt = self.contract.current().attempt
         if groups is None:
@@ -386,15 +386,20 @@ class Run:
         return included_entries
 
     def freeze_with_reveals(
-        self, seats: Iterable[int], *, attesters: Iterable[int] | None = None
+        self,
+        seats: Iterable[int],
+        *,
+        groups: Sequence[Any] | None = None,
+        attesters: Iterable[int] | None = None,
     ) -> Receipt:
         """Reveal and freeze in one call; by default the same seats attest."""
         seats = sorted(seats)
-        who = seats if attesters is None else attesters
-        group = self.attestation_group(who, bitmap_of(seats))  # type: ignore[arg-type]
+        if groups is None:
+            who = seats if attesters is None else attesters
+            groups = [self.attestation_group(who, bitmap_of(seats))]  # type: ignore[arg-type]
         attempt = self.contract.current().attempt
         frozen = self.contract.freezeWithReveals(
-            attempt, [group], self.reveals(seats), sender=KEEPER.address
+            attempt, groups, self.reveals(seats), sender=KEEPER.address
         )
         self.remember_inputs(frozen)
         return frozen
