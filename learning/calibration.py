@@ -45,7 +45,7 @@ def do_work(works: Mapping[str, Work], *, dishonest: bool) -> Iterator[tuple[str
         kinds = {HONEST: honest}
         if dishonest:
             kinds["half"] = list(_updates(work, [steps // 2 for steps in STEPS]))
-            kinds["random"] = [_same_size_noise(update) for update in honest]
+            kinds["random"] = [noise_like(update) for update in honest]
             for kind, shards in _other_data(work):
                 kinds[kind] = list(_updates(replace(work, shards=shards), STEPS))
         for kind, updates in kinds.items():
@@ -110,7 +110,7 @@ def _flip(task: ClassificationTask, rows: Rows, chosen: NDArray[np.int64]) -> by
     return pack_rows({**rows, "y": labels}).data
 
 
-def _same_size_noise(update: bytes) -> bytes:
+def noise_like(update: bytes) -> bytes:
     """Noise chunk by chunk of the update's own norm: what a free-rider sends to look real."""
     q, e = decode_update(update, len(update) // UPDATE_LEAF_BYTES)
     values = np.random.default_rng(0).standard_normal(q.shape)

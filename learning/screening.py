@@ -98,7 +98,7 @@ def _look_at(seat: Seat, data: bytes) -> Iterator[Finding]:
 def _compare(held: Mapping[Seat, bytes]) -> Iterator[Finding]:
     """Copies among the updates of one segment, each named at both."""
     seats = list(held)
-    cosines = _cosines([held[seat] for seat in seats])
+    cosines = cosines_of([held[seat] for seat in seats])
     for i, seat in enumerate(seats):
         same = tuple(o for o in seats if o != seat and held[o] == held[seat])
         if same:
@@ -116,7 +116,7 @@ def _compare(held: Mapping[Seat, bytes]) -> Iterator[Finding]:
             )
 
 
-def _cosines(updates: list[bytes]) -> NDArray[np.float64]:
+def cosines_of(updates: list[bytes]) -> NDArray[np.float64]:
     """Cosine similarity of each two, a block of chunks at a time; 0 where one is zero."""
     chunks = len(updates[0]) // UPDATE_LEAF_BYTES
     decoded = [decode_update(data, chunks) for data in updates]

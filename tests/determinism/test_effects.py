@@ -10,7 +10,7 @@ from learning.genesis import genesis
 from learning.local_update import train
 from learning.loop import Work
 from learning.predict import evaluate_model
-from learning.screening import NEAR_COPY_COSINE, SeatUpdate, _cosines, screen_updates
+from learning.screening import NEAR_COPY_COSINE, SeatUpdate, cosines_of, screen_updates
 from learning.tasks.digits import DigitsTask
 from learning.tasks.rows import pack_rows
 from protocol.codec import decode_update, dequantize_update, encode_update
@@ -73,7 +73,7 @@ def test_honest_updates_of_unequal_shards_are_not_harmful_and_no_copies(scene):
     assert not any(effect.harmful for effect in effects.values())
     held = {seat: SeatUpdate(segment=0, data=data) for seat, data in enumerate(updates)}
     assert screen_updates(held, works[0].layout) == []
-    cosines = _cosines(updates)
+    cosines = cosines_of(updates)
     assert cosines[~np.eye(4, dtype=bool)].max() < NEAR_COPY_COSINE
 
 
