@@ -26,7 +26,7 @@ from scripts.gas_bench import harness
 from scripts.gas_bench import measure as measure_gas
 from scripts.gas_bench import table as gas_table
 
-PARTS = ("gas", "court", "merge", "tree", "trace", "rounds")
+PARTS = ("gas", "court", "merge", "tree", "trace", "effects", "rounds")
 _REPEATS = 3
 _CORES = os.cpu_count() or 1
 
@@ -156,6 +156,10 @@ def main(only: tuple[str, ...], quick: bool) -> None:  # noqa: FBT001 - click's
         from scripts.trace_bench import trace_table  # noqa: PLC0415 - imports torch
 
         console.print(trace_table(quick=quick))
+    if "effects" in chosen:
+        from scripts.effects_bench import effects_table  # noqa: PLC0415 - imports torch
+
+        console.print(effects_table(quick=quick))
     if "rounds" in chosen:
         console.print(rounds_table(4 if quick else 12, console))
 
