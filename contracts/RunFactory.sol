@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {SSTORE2} from "solady/utils/SSTORE2.sol";
+import {IRunBase} from "./interfaces/IRunBase.sol";
 import {IRunFactory} from "./interfaces/IRunFactory.sol";
 import {IStakeVault} from "./interfaces/IStakeVault.sol";
 import {StakeVault} from "./StakeVault.sol";
@@ -54,7 +55,8 @@ contract RunFactory is IRunFactory {
         mergeCourt = mergeCourt_;
         // slither-disable-next-line missing-zero-check: zero means none
         trainingCourt = trainingCourt_;
-        // slither-disable-next-line missing-zero-check: any wrong address is as bad as zero; who deploys names it
+        // Runs delegate to it: without code there, every call of theirs would succeed and do nothing.
+        if (office_.code.length == 0) revert IRunBase.InvalidParameter("office");
         office = office_;
         runCodeHash = sha256(runCode);
         uint256 size = runCode.length;

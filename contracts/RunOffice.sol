@@ -109,7 +109,7 @@ contract RunOffice is Merges {
         if (convicted[round].has(seat)) revert AlreadyConvicted(round, seat);
         // Effect
         convicted[round] = convicted[round].add(seat);
-        _record(round).anyConvicted = true;
+        _record(round).anyUnpaid = true;
         if (beforeFreeze) _exclude(c, seat);
         if (round > totals.lastConviction) totals.lastConviction = round;
         uint256 lockedWei = _slashSeat(c, trainer);
@@ -158,8 +158,9 @@ contract RunOffice is Merges {
     /// @inheritdoc IRunOffice
     function fine(uint8 seat, address trainer) external only(trainingCourt) {
         // Check
+        // An empty seat is nobody's, the zero address's neither.
+        if (seatPlusOneOf[trainer] != uint256(seat) + 1) revert NotSeated(seat, trainer);
         Seat memory s = seats[seat];
-        if (s.trainer != trainer) revert NotSeated(seat, trainer);
         // Effect
         if (s.stakeGwei <= _params.noRevealFeeGwei) _exclude(current, seat);
         _charge(current.round, seat, s, _params.noRevealFeeGwei, false);

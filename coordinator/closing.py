@@ -9,9 +9,9 @@ import structlog
 
 from coordinator.aggregator import MergedModel
 from coordinator.merge_jobs import MergeJobs
-from coordinator.posting import Poster, Voices, sufficient
+from coordinator.posting import Poster, Voices, opinions_of, sufficient
 from network.due import (
-    available_bitmap,
+    agreed,
     can_freeze_early,
     settle_batch,
     turn_opens_at_s,
@@ -105,12 +105,12 @@ class Closer:
         if len(found.reveals) != view.current.reveals:
             return False
         voices = self._poster.voices(found)
-        bitmaps = {seat: bits for seat, (bits, _) in voices.items()}
+        opinions = opinions_of(voices)
         is_over = view.now_s > view.current.deadline_s
-        is_settled = can_freeze_early(found, view.fold, bitmaps)
+        is_settled = can_freeze_early(found, view.fold, opinions)
         available = bitmap_of(found.reveals)
         if is_over or is_settled:
-            available = available_bitmap(found, view.fold, bitmaps)
+            available = agreed(found, view.fold, opinions).available
         included = available & ~self._excluded(view, found)
         merged = self._merge(view, found, included)
         waits = not is_settled or (merged is None and self._may_come(view, found, included))
@@ -157,9 +157,13 @@ class Closer:
         )
 
     def _is_hopeless(self, view: View, found: RoundHistory, voices: Voices, needed: int) -> bool:
-        """Whether those who have not spoken can no longer make every update available."""
+        """Whether those who have not spoken can no longer settle that every update is available."""
         stakes_gwei = self._stakes(view, found.roster)
-        against = sum(stakes_gwei.get(s, 0) for s, (bits, _) in voices.items() if needed & ~bits)
+        against = sum(
+            stakes_gwei.get(seat, 0)
+            for seat, (said, _) in voices.items()
+            if needed & ~said.available
+        )
         return 3 * against > view.totals.roster_stake_gwei
 
     def propose(self, view: View, found: RoundHistory) -> bool:

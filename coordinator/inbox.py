@@ -197,7 +197,8 @@ class Inbox:
             return
         self._trainer(window, message)
         if window.phase is Phase.REVEAL:
-            unknown = message.available & ~bitmap_of(self.reveals().keys() | window.found.reveals)
+            spoken = message.opinion.available | message.opinion.harmful
+            unknown = spoken & ~bitmap_of(self.reveals().keys() | window.found.reveals)
             if unknown:
                 _refuse(
                     "NotRevealed",
@@ -212,7 +213,7 @@ class Inbox:
                 run=self.run,
                 round_id=message.round_id,
                 attempt=message.attempt,
-                available=message.available,
+                opinion=message.opinion,
             ),
         )
         self._keep("attestation", self._box.attestations, message)

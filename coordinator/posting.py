@@ -10,14 +10,14 @@ from dataclasses import replace
 import structlog
 
 from coordinator.inbox import Inbox
-from network.due import available_bitmap, posted_available
+from network.due import agreed
 from network.history import Revealed, RoundHistory
 from network.keeper import View, intent_key
 from network.keys import CompactSignature
 from network.run import RunContract, attestation_groups
 from network.transactions import Call, TransactionSender
 from protocol.errors import TransactionReverted
-from protocol.rounds import Phase, seats_in
+from protocol.rounds import Opinion, Phase, seats_in, tally
 from protocol.types import Gwei, Seat
 
 _log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ MAX_BATCH = 100
 
 _FAULTY = ("BadSignature", "NotSeated", "CommitmentMismatch", "NormAboveBound")
 
-Voices = dict[Seat, tuple[int, CompactSignature | None]]
+Voices = dict[Seat, tuple[Opinion, CompactSignature | None]]
 
 
 def passed_marks(
@@ -49,17 +49,29 @@ def sufficient(
 ) -> Voices | None:
     """The fewest voices with two thirds of the stake that all call `needed` available, or None.
 
-    Every signature costs about 7,000 gas, so the largest stakes speak.
+    They also settle which of `needed` are harmful, as all voices together would. Every signature
+    costs about 7,000 gas, so the largest stakes speak.
     """
     chosen: Voices = {}
     sum_gwei = 0
-    able = [seat for seat, (bits, _) in voices.items() if needed & ~bits == 0]
+    able = [seat for seat, (said, _) in voices.items() if needed & ~said.available == 0]
     for seat in sorted(able, key=lambda seat: (-stakes_gwei.get(seat, 0), seat)):
         chosen[seat] = voices[seat]
         sum_gwei += stakes_gwei.get(seat, 0)
         if 3 * sum_gwei >= 2 * total_gwei:
-            return chosen
+            told = tally(
+                opinions=opinions_of(chosen),
+                stakes_gwei=dict.fromkeys(chosen, Gwei(0)) | dict(stakes_gwei),
+                total_gwei=total_gwei,
+            )
+            if not told.contested & needed:
+                return chosen
     return None
+
+
+def opinions_of(voices: Voices) -> dict[Seat, Opinion]:
+    """Voices without their signatures."""
+    return {seat: said for seat, (said, _) in voices.items()}
 
 
 class Poster:
@@ -139,11 +151,12 @@ class Poster:
     def post_attestations(self, view: View, found: RoundHistory) -> bool:
         """Late in the audit, record what two thirds of the stake attested so far.
 
-        Then a keeper without these attestations can not freeze the round without the updates.
+        Then a keeper without these attestations can not freeze the round without the updates, nor
+        have those paid that do harm.
         """
         voices = self.voices(found)
-        bitmaps = {seat: bits for seat, (bits, _) in voices.items()}
-        gained = available_bitmap(found, view.fold, bitmaps) & ~posted_available(found)
+        told = agreed(found, view.fold, opinions_of(voices))
+        gained = told.available & ~found.posted.available | told.harmful & ~found.posted.harmful
         if not self._is_time(view, self._run.params.audit_s, gained != 0, False, LATE_MARKS):  # noqa: FBT003
             return False
         call = self._run.post_attestations(attempt=found.attempt, groups=attestation_groups(voices))
@@ -153,11 +166,11 @@ class Poster:
         """Every attestation known: the trainers' own on chain, else what they sent here."""
         roster = set(seats_in(found.roster))
         sent: Voices = {
-            seat: (message.available, message.signature)
+            seat: (message.opinion, message.signature)
             for seat, message in self._inbox.attestations().items()
             if message.attempt == found.attempt
         }
-        made: Voices = {seat: (bits, None) for seat, bits in found.attested.items()}
+        made: Voices = {seat: (said, None) for seat, said in found.attested.items()}
         return {seat: voice for seat, voice in {**sent, **made}.items() if seat in roster}
 
     def _is_time(

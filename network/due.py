@@ -6,7 +6,16 @@ from enum import StrEnum
 
 from network.history import Outcome, RoundHistory, RunFold
 from network.run import OpenRound, RunParams, Totals
-from protocol.rounds import Phase, aggregator_rank, available_seats, bitmap_of, popcount, seats_in
+from protocol.rounds import (
+    Opinion,
+    Phase,
+    Tally,
+    aggregator_rank,
+    bitmap_of,
+    popcount,
+    seats_in,
+    tally,
+)
 from protocol.types import Address, Attempt, Digest, RoundId, Seat
 
 
@@ -169,37 +178,32 @@ def settle_batch(
     return tuple(batch)
 
 
-def posted_available(found: RoundHistory) -> int:
-    """The seats that `postAttestations` recorded as available."""
-    posted = 0
-    for event in found.events:
-        if event.name == "AttestationsPosted":
-            posted |= event.args.available
-    return posted
-
-
-def available_bitmap(found: RoundHistory, fold: RunFold, attestations: Mapping[Seat, int]) -> int:
-    """The revealed updates that two thirds of the stake, or what was posted, call available."""
-    known = {seat: bits for seat, bits in attestations.items() if seat in fold.stakes_gwei}
-    available = available_seats(
-        attestations=known, stakes_gwei=fold.stakes_gwei, total_gwei=found.roster_stake_gwei
+def agreed(found: RoundHistory, fold: RunFold, opinions: Mapping[Seat, Opinion]) -> Tally:
+    """What two thirds of the stake, or what was posted, say of the revealed updates."""
+    known = {seat: one for seat, one in opinions.items() if seat in fold.stakes_gwei}
+    told = tally(opinions=known, stakes_gwei=fold.stakes_gwei, total_gwei=found.roster_stake_gwei)
+    revealed, posted = bitmap_of(found.reveals), found.posted
+    return Tally(
+        available=(told.available | posted.available) & revealed,
+        harmful=(told.harmful | posted.harmful) & revealed,
+        contested=told.contested & posted.contested & revealed,
     )
-    return (bitmap_of(available) | posted_available(found)) & bitmap_of(found.reveals)
 
 
 def can_freeze_early(
-    found: RoundHistory, fold: RunFold, attestations: Mapping[Seat, int] | None = None
+    found: RoundHistory, fold: RunFold, opinions: Mapping[Seat, Opinion] | None = None
 ) -> bool:
     """Whether `freeze` need not wait for the deadline: no further attestation changes anything.
 
-    So it is once every revealed update is available, or everybody has attested. Looks at the
-    attestations made on chain unless others are given.
+    So it is once every revealed update is available and it is settled which of them are harmful, or
+    everybody has attested. Looks at the attestations made on chain unless others are given.
     """
-    voices = found.attested if attestations is None else attestations
+    voices = found.attested if opinions is None else opinions
     if not found.reveals:
         return False
     everybody = all(seat in voices for seat in seats_in(found.roster))
-    return everybody or available_bitmap(found, fold, voices) == bitmap_of(found.reveals)
+    told = agreed(found, fold, voices)
+    return everybody or (told.available == bitmap_of(found.reveals) and not told.contested)
 
 
 def turn_opens_at_s(

@@ -19,6 +19,8 @@ from protocol.codec import model_leaf_bytes
 from protocol.proofs import inputs_preimage
 from protocol.rounds import (
     InputEntry,
+    Opinion,
+    Tally,
     UpdateHeader,
     address_bytes,
     bitmap_of,
@@ -103,7 +105,9 @@ class RoundHistory:
     """One round, as far as it got; a reopened round starts anew with a higher attempt.
 
     `rejected` are the proposals that no longer stand, oldest first; `convictions` those of them
-    that the merge court convicted. `convicted` is the bitmap of seats whose updates it convicted.
+    that the merge court convicted. Bitmaps of seats: `convicted` are those whose updates a court
+    convicted, `unpaid` those whose included updates two thirds of the stake called harmful.
+    `posted` is what `postAttestations` recorded.
     """
 
     round_id: RoundId
@@ -116,7 +120,8 @@ class RoundHistory:
     commitments: dict[Seat, Digest] = field(default_factory=dict)
     dissents: dict[Seat, Digest] = field(default_factory=dict)
     reveals: dict[Seat, Revealed] = field(default_factory=dict)
-    attested: dict[Seat, int] = field(default_factory=dict)
+    attested: dict[Seat, Opinion] = field(default_factory=dict)
+    posted: Tally = field(default_factory=Tally)
     included: int = 0
     inputs_hashes: tuple[Digest, ...] = ()
     inputs: tuple[tuple[InputEntry, ...], ...] = ()
@@ -124,6 +129,7 @@ class RoundHistory:
     rejected: list[Proposal] = field(default_factory=list)
     convictions: list[Conviction] = field(default_factory=list)
     convicted: int = 0
+    unpaid: int = 0
     outcome: Outcome = Outcome.OPEN
     failure: int | None = None
     rewards_wei: dict[Address, int] = field(default_factory=dict)
@@ -216,13 +222,26 @@ class RunFold:
         found = self.rounds[event.args.round]
         for seat, trainer in self.trainers.items():
             if trainer == event.args.trainer:
-                found.attested[seat] = event.args.available
+                found.attested[seat] = Opinion(
+                    available=event.args.available, harmful=event.args.harmful
+                )
+
+    def _on_AttestationsPosted(self, event: Event) -> None:  # noqa: N802
+        found = self.rounds[event.args.round]
+        found.posted = Tally(
+            available=found.posted.available | event.args.available,
+            harmful=found.posted.harmful | event.args.harmful,
+            contested=event.args.contested,
+        )
 
     def _on_UpdatesFrozen(self, event: Event) -> None:  # noqa: N802
         found = self.rounds[event.args.round]
         found.included = event.args.included
         found.inputs_hashes = tuple(event.args.inputsHashes)
         found.inputs = self.freeze_inputs(found, self.stakes_gwei)
+
+    def _on_UpdatesUnpaid(self, event: Event) -> None:  # noqa: N802
+        self.rounds[event.args.round].unpaid = event.args.seats
 
     def _on_MergeProposed(self, event: Event) -> None:  # noqa: N802
         a = event.args

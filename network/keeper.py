@@ -16,7 +16,7 @@ from network.due import Kind, Transition, due_transition, settle_batch, turn_ope
 from network.heads import HeadWatcher
 from network.history import RoundHistory, RunFold, RunHistory
 from network.remedies import REMEDIES
-from network.run import OpenRound, RunContract, Totals, attestation_groups
+from network.run import AttestationGroup, OpenRound, RunContract, Totals, attestation_groups
 from network.transactions import Call, Receipt, TransactionSender
 from protocol.cid import Cid
 from protocol.rounds import Phase, header_hash
@@ -81,9 +81,9 @@ def freeze_updates(found: RoundHistory) -> list[tuple[Seat, Digest, Digest]]:
     ]
 
 
-def chain_groups(found: RoundHistory) -> list[tuple[int, list[tuple[Seat, bytes, bytes]]]]:
+def chain_groups(found: RoundHistory) -> list[AttestationGroup]:
     """The attestations that trainers made on chain themselves, as `freeze` wants them."""
-    return attestation_groups({seat: (bits, None) for seat, bits in found.attested.items()})
+    return attestation_groups({seat: (said, None) for seat, said in found.attested.items()})
 
 
 def intent_key(run: Address, kind: str, scope: str, call: Call) -> str:

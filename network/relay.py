@@ -18,7 +18,7 @@ import httpx
 
 from network.keys import CompactSignature
 from protocol.errors import InvalidMessage, InvalidRound, RelayRefused, RelayUnavailable
-from protocol.rounds import UpdateHeader
+from protocol.rounds import Opinion, UpdateHeader
 from protocol.strict_json import Fields, canonical_bytes, load_object, load_objects
 from protocol.types import DIGEST_BYTES, MAX_SEATS, Address, Attempt, Digest, RoundId, Seat
 
@@ -141,13 +141,13 @@ class RevealMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedAttestation:
-    """Which updates a trainer found available and well-formed; bit i speaks of seat i."""
+    """A trainer's opinion of a round's updates, signed as attestation_typed_data says."""
 
     run: Address
     round_id: RoundId
     attempt: Attempt
     seat: Seat
-    available: int
+    opinion: Opinion
     signature: CompactSignature
 
     def to_bytes(self) -> bytes:
@@ -155,7 +155,8 @@ class SignedAttestation:
         return canonical_bytes(
             {
                 **_head(self),
-                "available": _hex(self.available.to_bytes(DIGEST_BYTES, "big")),
+                "available": _hex(self.opinion.available.to_bytes(DIGEST_BYTES, "big")),
+                "harmful": _hex(self.opinion.harmful.to_bytes(DIGEST_BYTES, "big")),
                 "signature": _signature_json(self.signature),
             }
         )
@@ -166,7 +167,10 @@ class SignedAttestation:
         fields = _open(body)
         message = cls(
             **_take_head(fields),
-            available=int.from_bytes(_take_word(fields, "available"), "big"),
+            opinion=Opinion(
+                available=int.from_bytes(_take_word(fields, "available"), "big"),
+                harmful=int.from_bytes(_take_word(fields, "harmful"), "big"),
+            ),
             signature=_take_signature(fields),
         )
         fields.finish()

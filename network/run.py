@@ -1,6 +1,6 @@
 """A training run and its vault on chain, typed: what the contracts hold and the calls they take."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -14,12 +14,14 @@ from network.rpc import Rpc
 from network.transactions import Call
 from protocol.cid import Cid
 from protocol.errors import NotARun
-from protocol.rounds import Phase, UpdateHeader
+from protocol.rounds import Opinion, Phase, UpdateHeader
 from protocol.types import Address, Attempt, Digest, Gwei, RoundId, Seat, Wei
 
 RUN_ABI = ("TrainingRun", "StakeVault", "RunFactory")
 CLIENT_ABI = (*RUN_ABI, "MergeCourt")
 """Whatever a transaction of a client may emit or revert with."""
+AttestationGroup = tuple[int, int, list[tuple[Seat, bytes, bytes]]]
+"""Available, harmful, and who signed that: seat, r and vs."""
 ZERO_ADDRESS = Address("0x" + "00" * 20)
 
 
@@ -133,7 +135,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
-    """A round's lasting record; status 0 none, 1 open, 2 proposed, 3 final, 4 failed."""
+    """A round's lasting record; status 0 none, 1 open, 2 proposed, 3 final, 4 failed.
+
+    `frozen_at` are the low 16 bits of the number of the block that froze its inputs.
+    """
 
     seed: Digest
     model_root: Digest
@@ -141,7 +146,9 @@ class RoundRecord:
     finalizable_at_s: int
     open_disputes: int
     status: int
-    any_convicted: bool = False
+    any_unpaid: bool = False
+    any_trial: bool = False
+    frozen_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,14 +311,14 @@ def _reveal_words(seat: Seat, header: UpdateHeader, salt: bytes) -> tuple[Any, .
 
 
 def attestation_groups(
-    attestations: dict[Seat, tuple[int, CompactSignature | None]],
-) -> list[tuple[int, list[tuple[Seat, bytes, bytes]]]]:
+    attestations: Mapping[Seat, tuple[Opinion, CompactSignature | None]],
+) -> list[AttestationGroup]:
     """Group signatures by what they attest, as the contract wants them.
 
     None for a signature names an attestation that its trainer made on chain.
     """
-    groups: dict[int, list[tuple[Seat, bytes, bytes]]] = {}
-    for seat, (available, signature) in sorted(attestations.items()):
+    groups: dict[Opinion, list[tuple[Seat, bytes, bytes]]] = {}
+    for seat, (opinion, signature) in sorted(attestations.items()):
         r, vs = (signature.r, signature.vs) if signature else (bytes(32), bytes(32))
-        groups.setdefault(available, []).append((seat, r, vs))
-    return list(groups.items())
+        groups.setdefault(opinion, []).append((seat, r, vs))
+    return [(one.available, one.harmful, signed) for one, signed in groups.items()]

@@ -7,7 +7,8 @@ Plain dictionaries as eth_signTypedData_v4 takes them. Hashing and signing need 
 from typing import Any
 
 from protocol.errors import InvalidRound
-from protocol.types import DIGEST_BYTES, MAX_SEATS, Address, Attempt, Digest, RoundId
+from protocol.rounds import Opinion
+from protocol.types import DIGEST_BYTES, Address, Attempt, Digest, RoundId
 
 TypedData = dict[str, Any]
 
@@ -51,17 +52,21 @@ def commitment_typed_data(
 
 
 def attestation_typed_data(
-    *, chain_id: int, run: Address, round_id: RoundId, attempt: Attempt, available: int
+    *, chain_id: int, run: Address, round_id: RoundId, attempt: Attempt, opinion: Opinion
 ) -> TypedData:
-    """Give the Attestation that a trainer signs; bit i of available speaks of seat i."""
-    if not 0 <= available < 1 << MAX_SEATS:
-        raise InvalidRound(field="available", reason=f"does not fit uint{MAX_SEATS}")
+    """Give the Attestation that a trainer signs."""
     fields = [
         {"name": "round", "type": "uint32"},
         {"name": "attempt", "type": "uint32"},
         {"name": "available", "type": "uint256"},
+        {"name": "harmful", "type": "uint256"},
     ]
-    message = {"round": round_id, "attempt": attempt, "available": available}
+    message = {
+        "round": round_id,
+        "attempt": attempt,
+        "available": opinion.available,
+        "harmful": opinion.harmful,
+    }
     return _typed_data(chain_id, run, "Attestation", fields, message)
 
 

@@ -76,6 +76,23 @@ class InputEntry:
     header_hash: Digest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What one attester says of a round's updates: bit i of each bitmap speaks of seat i's.
+
+    `available` are those that can be had, are well-formed and inside the norm bound; `harmful`
+    those that make the model worse on held-out data. Raises InvalidRound beyond 256 bits.
+    """
+
+    available: int
+    harmful: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that both fit their words."""
+        _check_uint("available", self.available, MAX_SEATS)
+        _check_uint("harmful", self.harmful, MAX_SEATS)
+
+
 def header_hash(header: UpdateHeader) -> Digest:
     """Hash all of a header but its root. Section 3."""
     return sha256(_header_words(header)).digest()
@@ -166,22 +183,48 @@ def aggregator_rank(*, index: int, count: int, seed: Digest) -> int:
     return (index + int.from_bytes(seed, "big")) % count
 
 
-def available_seats(
-    *, attestations: Mapping[Seat, int], stakes_gwei: Mapping[Seat, Gwei], total_gwei: Gwei
-) -> tuple[Seat, ...]:
-    """Give the seats, ascending, that attesters with at least 2/3 of total_gwei call available.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What opinions add up to, as bitmaps of seats.
 
-    attestations maps an attester's seat to its bitmap, total_gwei is the whole roster's stake.
-    Section 4. Raises InvalidRound for an attester without a stake or a bitmap beyond 256 bits.
+    `contested` are the updates that opinions still to come could make harmful: all, before any.
     """
-    voices = [0] * MAX_SEATS
-    for attester, bitmap in attestations.items():
+
+    available: int = 0
+    harmful: int = 0
+    contested: int = (1 << MAX_SEATS) - 1
+
+
+def tally(
+    *, opinions: Mapping[Seat, Opinion], stakes_gwei: Mapping[Seat, Gwei], total_gwei: Gwei
+) -> Tally:
+    """Say what attesters with at least 2/3 of total_gwei, the whole roster's stake, agree on.
+
+    opinions are by the attester's seat. Section 4. Raises InvalidRound for an attester without a
+    stake.
+    """
+    available, harmful = [0] * MAX_SEATS, [0] * MAX_SEATS
+    spoken_gwei = 0
+    for attester, opinion in opinions.items():
         if attester not in stakes_gwei:
-            raise InvalidRound(field="attestations", reason=f"seat {attester} is not in the roster")
-        for seat in seats_in(bitmap):
-            voices[seat] += stakes_gwei[attester]
-    return tuple(
-        Seat(seat) for seat, voice in enumerate(voices) if voice and 3 * voice >= 2 * total_gwei
+            raise InvalidRound(field="opinions", reason=f"seat {attester} is not in the roster")
+        spoken_gwei += stakes_gwei[attester]
+        for voices, bitmap in ((available, opinion.available), (harmful, opinion.harmful)):
+            for seat in seats_in(bitmap):
+                voices[seat] += stakes_gwei[attester]
+
+    def is_enough(gwei: int) -> bool:
+        return gwei > 0 and 3 * gwei >= 2 * total_gwei
+
+    contested = (
+        Seat(seat)
+        for seat, gwei in enumerate(harmful)
+        if not is_enough(gwei) and 3 * (spoken_gwei - gwei) <= total_gwei
+    )
+    return Tally(
+        available=bitmap_of(Seat(seat) for seat, gwei in enumerate(available) if is_enough(gwei)),
+        harmful=bitmap_of(Seat(seat) for seat, gwei in enumerate(harmful) if is_enough(gwei)),
+        contested=bitmap_of(contested),
     )
 
 

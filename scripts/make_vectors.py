@@ -26,15 +26,16 @@ from protocol.messages import TypedData, attestation_typed_data, commitment_type
 from protocol.rounds import (
     COMMITMENT_BYTES,
     InputEntry,
+    Opinion,
     UpdateHeader,
     aggregator_rank,
-    available_seats,
     bitmap_of,
     commitment_hash,
     header_hash,
     inputs_hash,
     rank_of,
     reward_wei,
+    tally,
     weights,
 )
 from protocol.types import Address, Attempt, Gwei, RoundId, Seat, Wei
@@ -317,14 +318,18 @@ def message_vectors() -> dict[str, Any]:
             commitment=digest("commitment"),
         ),
         attestation_typed_data(
-            chain_id=CHAIN_ID, run=RUN, round_id=RoundId(7), attempt=Attempt(9), available=0
+            chain_id=CHAIN_ID,
+            run=RUN,
+            round_id=RoundId(7),
+            attempt=Attempt(9),
+            opinion=Opinion(available=0),
         ),
         attestation_typed_data(
             chain_id=CHAIN_ID,
             run=RUN,
             round_id=RoundId(2**32 - 1),
             attempt=Attempt(1),
-            available=2**255 + 2**200 + 5,
+            opinion=Opinion(available=2**255 + 2**200 + 5, harmful=2**200 + 1),
         ),
     ]
     return {
@@ -431,6 +436,25 @@ def header_json(header: UpdateHeader) -> dict[str, str]:
     }
 
 
+def tally_case(said: dict[int, tuple[int, int]], *, total: int) -> dict[str, Any]:
+    stakes = {0: 1, 1: 1, 2: 1, 3: 0}
+    found = tally(
+        opinions={Seat(s): Opinion(available=a, harmful=h) for s, (a, h) in said.items()},
+        stakes_gwei={Seat(s): Gwei(stake) for s, stake in stakes.items()},
+        total_gwei=Gwei(total),
+    )
+    return {
+        "opinions": {
+            str(s): {"available": str(a), "harmful": str(h)} for s, (a, h) in said.items()
+        },
+        "stakes_gwei": {str(s): str(stake) for s, stake in stakes.items()},
+        "total_gwei": str(total),
+        "available": str(found.available),
+        "harmful": str(found.harmful),
+        "contested": str(found.contested),
+    }
+
+
 def sum_vectors() -> dict[str, Any]:
     stakes = [
         ([32_000_000_000], 10**10),
@@ -438,13 +462,6 @@ def sum_vectors() -> dict[str, Any]:
         ([5, 10, 20, 2**64 - 1], 12),
         ([3_000_000_000, 1, 7_123_456_789], 2**64 - 1),
     ]
-    votes = {0: 0b0111, 1: 0b0011, 2: 0b0001 | 1 << 255}
-    seat_stakes = {0: 1, 1: 1, 2: 1, 3: 0}
-    seats = available_seats(
-        attestations={Seat(s): bits for s, bits in votes.items()},
-        stakes_gwei={Seat(s): Gwei(stake) for s, stake in seat_stakes.items()},
-        total_gwei=Gwei(3),
-    )
     roster = bitmap_of([Seat(s) for s in (0, 3, 4, 200, 255)])
     seed = digest("aggregator")
     return {
@@ -478,12 +495,13 @@ def sum_vectors() -> dict[str, Any]:
             }
             for index in range(3)
         ],
-        "available": {
-            "attestations": {str(s): str(bits) for s, bits in votes.items()},
-            "stakes_gwei": {str(s): str(stake) for s, stake in seat_stakes.items()},
-            "total_gwei": "3",
-            "result": list(seats),
-        },
+        "tallies": [
+            tally_case({0: (0b0111, 0), 1: (0b0011, 0), 2: (0b0001 | 1 << 255, 0)}, total=3),
+            tally_case({0: (0b111, 0b011), 1: (0b111, 0b001), 2: (0b111, 0b100)}, total=3),
+            tally_case({0: (0b111, 0b011), 1: (0b111, 0b101)}, total=3),
+            tally_case({0: (0b111, 0b111 | 1 << 255)}, total=3),
+            tally_case({}, total=3),
+        ],
         "ranks": {
             "roster": str(roster),
             "result": {str(s): rank_of(Seat(s), roster) for s in (0, 3, 4, 200, 255)},

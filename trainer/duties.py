@@ -20,8 +20,9 @@ from network.keeper import View
 from network.run import RunParams
 from protocol.errors import CommonweightError, StoreError, WrongParentRoot
 from protocol.layout import Layout
-from protocol.rounds import Phase, bitmap_of, commitment_hash
-from protocol.types import MAX_SEATS, Address, Digest, Seat
+from protocol.rounds import Opinion, Phase, bitmap_of, commitment_hash, seats_in
+from protocol.types import Address, Digest, Seat
+from trainer.effects import EffectDesk, EffectJudge
 from trainer.exchange import RevealExchange
 from trainer.journal import Entry, Key, RoundJournal, Stage
 from trainer.models import Models
@@ -52,7 +53,10 @@ class Identity:
 
 
 class Duties:
-    """One trainer's duties in one run. Use from one thread; training runs in another."""
+    """One trainer's duties in one run. Use from one thread; training runs in another.
+
+    `judge_effects` says in a thread of its own which updates do harm; without it none does.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Duties:
         report: Report,
         wake: Callable[[], None],
         watch: CourtWatch | None = None,
+        judge_effects: EffectJudge | None = None,
         hook: Hook = lambda _: None,
     ) -> None:
         self._id = identity
@@ -86,6 +91,7 @@ class Duties:
         self._wake = wake
         self._watch = watch
         self._hook = hook
+        self._effects = EffectDesk(judge_effects, models=models, done=wake)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="train")
         self._training: tuple[Key, Future[Trained]] | None = None
         self._skipped: set[Key] = set()
@@ -95,6 +101,7 @@ class Duties:
         """Begin nothing more; a training that runs is left to end by itself."""
         self._worker.shutdown(wait=False, cancel_futures=True)
         self._verifier.close()
+        self._effects.close()
         if self._exchange is not None:
             self._exchange.close()
 
@@ -285,10 +292,9 @@ class Duties:
             return
         if any(verdict in (None, Verdict.MISSING) for verdict in verdicts.values()):
             return
-        good = [one for one, verdict in verdicts.items() if verdict is Verdict.GOOD]
-        available = self._journal.attest(key, bitmap_of(good))
-        if self._submitter.attest_early(key, seat, available):
-            self._note_attested(key, available, set(known), "relay")
+        opinion = self._form_opinion(view, found, key, known, verdicts)
+        if opinion is not None and self._submitter.attest_early(key, seat, opinion):
+            self._note_attested(key, opinion, set(known), "relay")
 
     # -- audit --------------------------------------------------------------------------------
 
@@ -312,21 +318,38 @@ class Duties:
         entry = self._note_committed(key, held) if held is not None else None
         if entry is not None and seat in found.reveals:
             self._note_revealed(entry)
-        available = self._journal.attested(key)
-        if available is None:
+        opinion = self._journal.attested(key)
+        if opinion is None:
             verdicts = self._look_at_updates(view, found, found.reveals)
             if self._is_worth_waiting(view, verdicts):
                 return
-            good = [one for one, verdict in verdicts.items() if verdict is Verdict.GOOD]
-            available = self._journal.attest(key, bitmap_of(good))
-        if found.attested.get(seat) == available:
+            opinion = self._form_opinion(view, found, key, found.reveals, verdicts)
+        if opinion is None or found.attested.get(seat) == opinion:
             return
-        how = self._submitter.attest(key, seat, available, self.window(view))
+        how = self._submitter.attest(key, seat, opinion, self.window(view))
         if how is None:
             return
-        self._note_attested(key, available, set(found.reveals), how)
+        self._note_attested(key, opinion, set(found.reveals), how)
 
-    def _note_attested(self, key: Key, available: int, known: set[Seat], how: str) -> None:
+    def _form_opinion(
+        self,
+        view: View,
+        found: RoundHistory,
+        key: Key,
+        known: dict[Seat, Revealed],
+        verdicts: dict[Seat, Verdict | None],
+    ) -> Opinion | None:
+        """Journal what to attest; None while the judge of effects runs and may be waited for."""
+        opinion = self._journal.attested(key)
+        if opinion is not None:
+            return opinion
+        good = {one: known[one] for one, verdict in verdicts.items() if verdict is Verdict.GOOD}
+        harmful = self._effects.look(key, found, good, share=self._share(view))
+        if harmful is None:
+            return None
+        return self._journal.attest(key, Opinion(available=bitmap_of(good), harmful=harmful))
+
+    def _note_attested(self, key: Key, opinion: Opinion, known: set[Seat], how: str) -> None:
         entry = self._journal.find(key)
         if entry is not None:
             self._journal.advance(entry, Stage.ATTESTED)
@@ -335,16 +358,21 @@ class Duties:
             round=key.round_id,
             attempt=key.attempt,
             by=how,
-            available=[one for one in range(MAX_SEATS) if available >> one & 1],
-            refused=[one for one in sorted(known) if not available >> one & 1],
+            available=list(seats_in(opinion.available)),
+            refused=[one for one in sorted(known) if not opinion.available >> one & 1],
+            harmful=list(seats_in(opinion.harmful)),
         )
 
     def _is_worth_waiting(self, view: View, verdicts: dict[Seat, Verdict | None]) -> bool:
-        window = self.window(view)
-        share = (view.now_s - window.started_s) / max(window.deadline_s - window.started_s, 1.0)
+        share = self._share(view)
         if any(verdict is None for verdict in verdicts.values()) and share < CHECKING_SHARE:
             return True
         return Verdict.MISSING in verdicts.values() and share < MISSING_SHARE
+
+    def _share(self, view: View) -> float:
+        """How much of the open phase is over."""
+        window = self.window(view)
+        return (view.now_s - window.started_s) / max(window.deadline_s - window.started_s, 1.0)
 
     def window(self, view: View) -> Window:
         """The phase that is open now."""

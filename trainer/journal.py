@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import AlreadyRunning, JournalCorrupt, JournalUnavailable
-from protocol.rounds import UpdateHeader
+from protocol.rounds import Opinion, UpdateHeader
 from protocol.types import Address, Attempt, Digest, RoundId, Seat
 
 _CHECK_DIGITS = 16
@@ -68,7 +68,7 @@ class RoundJournal:
         self._path = path
         self._lock = threading.Lock()
         self._entries: dict[Key, Entry] = {}
-        self._attestations: dict[Key, int] = {}
+        self._attestations: dict[Key, Opinion] = {}
         with self._mapped():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _OWNER_ONLY)
@@ -110,16 +110,17 @@ class RoundJournal:
             self._entries[entry.key] = replace(present, stage=stage)
             return self._entries[entry.key]
 
-    def attested(self, key: Key) -> int | None:
-        """The bitmap that this node signed in an attempt."""
+    def attested(self, key: Key) -> Opinion | None:
+        """The opinion that this node signed in an attempt."""
         return self._attestations.get(key)
 
-    def attest(self, key: Key, available: int) -> int:
-        """Write the one bitmap to sign in an attempt; a former one is kept and returned."""
+    def attest(self, key: Key, opinion: Opinion) -> Opinion:
+        """Write the one opinion to sign in an attempt; a former one is kept and returned."""
         with self._lock:
             if key not in self._attestations:
-                self._write({"kind": "attested", **_key_json(key), "available": hex(available)})
-                self._attestations[key] = available
+                said = {"available": hex(opinion.available), "harmful": hex(opinion.harmful)}
+                self._write({"kind": "attested", **_key_json(key), **said})
+                self._attestations[key] = opinion
             return self._attestations[key]
 
     def entries(self) -> tuple[Entry, ...]:
@@ -165,7 +166,9 @@ class RoundJournal:
             case "stage":
                 self._entries[key] = replace(self._entries[key], stage=Stage(fact["stage"]))
             case "attested":
-                self._attestations[key] = int(fact["available"], 16)
+                self._attestations[key] = Opinion(
+                    available=int(fact["available"], 16), harmful=int(fact["harmful"], 16)
+                )
             case kind:
                 raise ValueError(kind)
 

@@ -19,6 +19,7 @@ from network.run import RunContract
 from network.transactions import Call, TransactionSender
 from protocol.errors import RelayRefused, RelayUnavailable, TransactionReverted
 from protocol.messages import attestation_typed_data, commitment_typed_data
+from protocol.rounds import Opinion
 from protocol.types import Attempt, Digest, RoundId, Seat
 from trainer.journal import Entry, Key
 
@@ -143,29 +144,29 @@ class Submitter:
         )
         return self._by_chain("reveal", key, call, window, lambda: self._progress(entry) >= 2)  # noqa: PLR2004 - Progress.Revealed
 
-    def attest_early(self, key: Key, seat: Seat, available: int) -> bool:
+    def attest_early(self, key: Key, seat: Seat, opinion: Opinion) -> bool:
         """Tell the relay alone, before the reveals are on chain; True if it took it just now."""
         return self._by_relay(
             "attest",
             key,
-            lambda relay: relay.send_attestation(self._attestation(key, seat, available)),
+            lambda relay: relay.send_attestation(self._attestation(key, seat, opinion)),
             is_early=True,
         )
 
-    def attest(self, key: Key, seat: Seat, available: int, window: Window) -> str | None:
-        """Say which updates are available."""
+    def attest(self, key: Key, seat: Seat, opinion: Opinion, window: Window) -> str | None:
+        """Say which updates are available, and which do harm."""
         if self._by_relay(
             "attest",
             key,
-            lambda relay: relay.send_attestation(self._attestation(key, seat, available)),
+            lambda relay: relay.send_attestation(self._attestation(key, seat, opinion)),
         ):
             return "relay"
         if self._relay_has("attest", key, window):
             return None
-        posted = self._run.read("posted", key.attempt)
-        if available & ~posted == 0:
+        available, harmful, _ = self._run.read("posted", key.attempt)
+        if not (opinion.available & ~available or opinion.harmful & ~harmful):
             return None  # two thirds of the stake said as much without this voice
-        call = self._run.prepare("attest", key.attempt, seat, available)
+        call = self._run.prepare("attest", key.attempt, seat, opinion.available, opinion.harmful)
         return self._by_chain("attest", key, call, window, None)
 
     def dissent(self, key: Key, seat: Seat, own_root: Digest, window: Window) -> str | None:
@@ -177,20 +178,20 @@ class Submitter:
 
         return self._by_chain("dissent", key, call, window, done)
 
-    def _attestation(self, key: Key, seat: Seat, available: int) -> SignedAttestation:
+    def _attestation(self, key: Key, seat: Seat, opinion: Opinion) -> SignedAttestation:
         data = attestation_typed_data(
             chain_id=self._chain_id,
             run=key.run,
             round_id=key.round_id,
             attempt=key.attempt,
-            available=available,
+            opinion=opinion,
         )
         return SignedAttestation(
             run=key.run,
             round_id=key.round_id,
             attempt=key.attempt,
             seat=seat,
-            available=available,
+            opinion=opinion,
             signature=self._signer.sign_typed_data(data),
         )
 

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "unavailable"
     EXCLUDED = "excluded"
     CONVICTED = "convicted"
+    HARMFUL = "harmful"
     ROUND_FAILED = "round failed"
     ROUND_OPEN = "round still open"
     NOT_FINAL = "not final yet"
@@ -57,6 +58,10 @@ _SAYING = {
     Reason.CONVICTED: (
         "a court convicted the update; its pay is void and stake was taken",
         "read the conviction's transaction",
+    ),
+    Reason.HARMFUL: (
+        "two thirds of the stake found that the update harms the model: merged, but not paid",
+        "look at the node's data and training; stake is not touched",
     ),
     Reason.ROUND_FAILED: (
         "the round failed, and nobody is paid for a failed round",
@@ -157,6 +162,7 @@ def _reason(found: RoundHistory, seat: Seat | None, account: Address) -> Reason:
          Reason.NOT_REVEALED),
         (not frozen, Reason.ROUND_OPEN),
         (not found.included >> seat & 1, missing),
+        (found.unpaid >> seat & 1 == 1, Reason.HARMFUL),
         (found.outcome is Outcome.FINAL, Reason.PAID),
     )  # fmt: skip
     return next((reason for happened, reason in course if happened), Reason.NOT_FINAL)

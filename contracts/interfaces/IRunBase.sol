@@ -103,9 +103,14 @@ interface IRunBase {
         bytes32 updateCid,
         uint64 updateSize
     );
-    event Attested(uint32 indexed round, address indexed trainer, uint256 available);
-    event AttestationsPosted(uint32 indexed round, address indexed keeper, uint256 available);
+    event Attested(uint32 indexed round, address indexed trainer, uint256 available, uint256 harmful);
+    /// @param contested Updates that attestations still to come could make harmful, after all that was posted.
+    event AttestationsPosted(
+        uint32 indexed round, address indexed keeper, uint256 available, uint256 harmful, uint256 contested
+    );
     event UpdatesFrozen(uint32 indexed round, uint256 included, uint256 available, bytes32[] inputsHashes);
+    /// @notice Included updates that two thirds of the stake call harmful: they earn nothing in this round.
+    event UpdatesUnpaid(uint32 indexed round, uint256 seats);
     event MergeProposed(
         uint32 indexed round,
         address indexed proposer,

@@ -105,10 +105,10 @@ struct SignedFinding {
     bytes32 vs;
 }
 
-/// @title Judges whether an update was trained as assigned: the first step on which two parties differ is done again by a
-/// jury of its determinism class. docs/protocol.md section 9.
-/// @notice Serves every run that names it. What a run says is trusted for that run alone: a trial pays out what was paid
-/// into it, audits what was given for them.
+/// @title Judges whether an update was trained as assigned: the first step on which two parties differ is done again by
+/// a jury of its determinism class. docs/protocol.md section 9.
+/// @notice Serves every run that names it. What a run says is trusted for that run alone: a trial pays out what was
+/// paid into it, audits what was given for them.
 interface ITrainingCourt {
     error NotFrozen(address run, uint32 round);
     error AlreadyGuilty(uint32 round, uint8 seat);

@@ -8,7 +8,7 @@ library Commitments {
     bytes32 internal constant COMMITMENT_TYPEHASH =
         keccak256("Commitment(uint32 round,uint32 attempt,bytes32 parentRoot,bytes32 commitment)");
     bytes32 internal constant ATTESTATION_TYPEHASH =
-        keccak256("Attestation(uint32 round,uint32 attempt,uint256 available)");
+        keccak256("Attestation(uint32 round,uint32 attempt,uint256 available,uint256 harmful)");
 
     /// @notice headerHash of docs/protocol.md section 3.
     function headerHash(Reveal memory r) internal pure returns (bytes32) {

@@ -11,6 +11,7 @@ import {
     Current,
     FailureReason,
     Phase,
+    Posted,
     Progress,
     Reveal,
     RevealedUpdate,
@@ -28,17 +29,26 @@ abstract contract Audits is Submissions {
     uint256 private constant REVEAL_DATA_GAS = 3_200;
     uint256 private constant SIGNATURE_DATA_GAS = 1_200;
 
-    /// @dev Bitmap + 1 bit of presence: attestations made on chain, by attempt and seat.
+    /// @dev Hashes of the attestations made on chain, by attempt and seat.
     mapping(uint32 attempt => mapping(uint256 seat => bytes32 attested)) private _attested;
 
+    /// @dev What attestations add up to: updates that two thirds of the roster's stake call available, and harmful;
+    /// those that further attestations could still make harmful; and whether the whole roster spoke.
+    struct Tally {
+        uint256 available;
+        uint256 harmful;
+        uint256 contested;
+        bool everybody;
+    }
+
     /// @inheritdoc IRunSubmissions
-    function attest(uint32 attempt, uint8 seat, uint256 available) external {
+    function attest(uint32 attempt, uint8 seat, uint256 available, uint256 harmful) external {
         // Check
         Current memory c = _open(Phase.Audit, attempt);
         _requireSeat(seat, msg.sender);
         // Effect
-        _attested[attempt][seat] = _attestationKey(available);
-        emit Attested(c.round, msg.sender, available);
+        _attested[attempt][seat] = _attestationKey(available, harmful);
+        emit Attested(c.round, msg.sender, available, harmful);
     }
 
     /// @inheritdoc IRunSubmissions
@@ -48,14 +58,15 @@ abstract contract Audits is Submissions {
     {
         // Check
         Current memory c = _open(Phase.Audit, attempt);
-        (uint256 available,) = _tally(c, groups);
+        Tally memory t = _tally(c, groups);
         // What is known already is not paid for again.
-        uint256 before = posted[attempt];
-        if (available & ~before == 0) revert EmptyBatch();
+        Posted memory before = posted[attempt];
+        if ((t.available & ~before.available) | (t.harmful & ~before.harmful) == 0) revert EmptyBatch();
         // Effect
-        posted[attempt] = before | available;
+        if (c.anyPosted) t.contested &= before.contested;
+        posted[attempt] = Posted(before.available | t.available, before.harmful | t.harmful, t.contested);
         current.anyPosted = true;
-        emit AttestationsPosted(c.round, msg.sender, available);
+        emit AttestationsPosted(c.round, msg.sender, t.available, t.harmful, t.contested);
     }
 
     /// @inheritdoc IRunSubmissions
@@ -68,14 +79,18 @@ abstract contract Audits is Submissions {
         if (c.phase != Phase.Audit) revert WrongPhase(Phase.Audit, c.phase);
         if (c.attempt != attempt) revert WrongAttempt(c.attempt, attempt);
         if (updates.length != c.reveals) revert WrongUpdates(updates.length, c.reveals);
-        (uint256 available, bool everybody) = groups.length == 0 ? (0, false) : _tally(c, groups);
-        if (c.anyPosted) available |= posted[attempt];
+        Tally memory t = _tally(c, groups);
+        if (c.anyPosted) {
+            Posted memory p = posted[attempt];
+            (t.available, t.harmful) = (t.available | p.available, t.harmful | p.harmful);
+            t.contested &= p.contested;
+        }
         uint256 revealedSet = _checkUpdates(attempt, updates);
         // Nobody waits once no further attestation could change the outcome.
-        bool settled = everybody || available & revealedSet == revealedSet;
+        bool settled = t.everybody || _isDecided(t, revealedSet);
         if (!settled && block.timestamp <= c.deadline) revert PhaseNotOver(c.deadline);
         // Effect
-        _freeze(c, available & revealedSet, updates);
+        _freeze(c, t.available & revealedSet, t.harmful, updates);
     }
 
     /// @inheritdoc IRunSubmissions
@@ -96,27 +111,36 @@ abstract contract Audits is Submissions {
             set = set.add(r.seat);
             updates[i] = RevealedUpdate(r.seat, r.updateRoot, _openCommitment(c, r));
         }
-        (uint256 available,) = _tally(c, groups);
-        if (available & set != set) revert PhaseNotOver(c.deadline);
+        Tally memory t = _tally(c, groups);
+        if (!_isDecided(t, set)) revert PhaseNotOver(c.deadline);
         // Effect: the reveals leave no trace but their events and the inputs hash
         c.reveals = c.commits;
-        _freeze(c, set, updates);
+        _freeze(c, set, t.harmful, updates);
     }
 
     /// @dev Fix the inputs of the merge, or fail the round.
-    function _freeze(Current memory c, uint256 available, RevealedUpdate[] memory updates) private {
+    function _freeze(Current memory c, uint256 available, uint256 harmful, RevealedUpdate[] memory updates) private {
         uint256 included = c.anyExcluded ? available & ~excluded[c.attempt] : available;
         _chargeUnrevealed(c);
         if (included.count() < _hot.minTrainers) {
             _fail(c, FailureReason.TooFewUpdates);
         } else {
-            // Whom the next block's randomness draws for an audit is not known to anybody who can still change an update.
-            _rounds[c.round % _hot.ringSize].frozenAt = uint16(block.number);
-            bytes32[] memory hashes = _freezeInputs(c.round % _hot.ringSize, included, updates);
+            // Whom the next block's randomness draws for an audit nobody knows who can still change an update.
+            uint256 slot = c.round % _hot.ringSize;
+            _rounds[slot].frozenAt = uint16(block.number);
+            if (harmful & included != 0) _withholdPay(c.round, slot, harmful & included);
+            bytes32[] memory hashes = _freezeInputs(slot, included, updates);
             emit UpdatesFrozen(c.round, included, available, hashes);
             _enter(c, Phase.Merge, _hot.mergeTimeoutS);
         }
         current = c;
+    }
+
+    /// @dev Harm is voted on, not proven: it costs a round's pay, but no stake and no place in the model.
+    function _withholdPay(uint32 round, uint256 slot, uint256 harmful) private {
+        unpaid[round] = harmful;
+        _rounds[slot].anyUnpaid = true;
+        emit UpdatesUnpaid(round, harmful);
     }
 
     /// @dev Weights and inputs hash of each segment.
@@ -124,10 +148,11 @@ abstract contract Audits is Submissions {
         private
         returns (bytes32[] memory hashes)
     {
-        hashes = new bytes32[](_hot.segments);
-        for (uint256 segment = 0; segment < _hot.segments; ++segment) {
-            uint256 members = _hot.segments == 1 ? included : _membersOf(slot, included, segment);
-            hashes[segment] = sha256(_preimage(members, _cappedSumGwei(members), updates));
+        (uint256 segments, uint256 capGwei) = (_hot.segments, _params.stakeCapGwei);
+        hashes = new bytes32[](segments);
+        for (uint256 segment = 0; segment < segments; ++segment) {
+            uint256 members = segments == 1 ? included : _membersOf(slot, included, segment);
+            hashes[segment] = sha256(_preimage(members, capGwei, updates));
             _inputsHashes[slot][segment] = hashes[segment];
         }
     }
@@ -143,24 +168,25 @@ abstract contract Audits is Submissions {
         }
     }
 
-    function _cappedSumGwei(uint256 members) private view returns (uint256 sumGwei) {
+    function _cappedSumGwei(uint256 members, uint256 capGwei) private view returns (uint256 sumGwei) {
         while (members != 0) {
             uint256 seat = members.lowest();
             members = members.remove(seat);
-            sumGwei += _cappedGwei(seats[seat].stakeGwei);
+            sumGwei += _cappedGwei(seats[seat].stakeGwei, capGwei);
         }
     }
 
-    function _cappedGwei(uint256 stakeGwei) private view returns (uint256) {
-        return stakeGwei < _params.stakeCapGwei ? stakeGwei : _params.stakeCapGwei;
+    function _cappedGwei(uint256 stakeGwei, uint256 capGwei) private pure returns (uint256) {
+        return stakeGwei < capGwei ? stakeGwei : capGwei;
     }
 
     /// @dev trainer:20 | seat:1 | weight:3 | updateRoot:32 | headerHash:32 for each member of the segment.
-    function _preimage(uint256 members, uint256 sumGwei, RevealedUpdate[] memory updates)
+    function _preimage(uint256 members, uint256 capGwei, RevealedUpdate[] memory updates)
         private
         view
         returns (bytes memory out)
     {
+        uint256 sumGwei = _cappedSumGwei(members, capGwei);
         out = new bytes(members.count() * 88);
         uint256 ptr;
         assembly ("memory-safe") {
@@ -170,7 +196,7 @@ abstract contract Audits is Submissions {
             RevealedUpdate memory u = updates[i];
             if (!members.has(u.seat)) continue;
             Seat storage s = seats[u.seat];
-            uint256 weight = (_cappedGwei(s.stakeGwei) * WEIGHT_ONE) / sumGwei;
+            uint256 weight = (_cappedGwei(s.stakeGwei, capGwei) * WEIGHT_ONE) / sumGwei;
             uint256 head = (uint256(uint160(s.trainer)) << 96) | (uint256(u.seat) << 88) | (weight << 64);
             assembly ("memory-safe") {
                 mstore(ptr, head)
@@ -194,34 +220,61 @@ abstract contract Audits is Submissions {
         }
     }
 
-    /// @dev Updates that 2/3 of the roster's stake calls available, and whether the whole roster spoke.
-    function _tally(Current memory c, AttestationGroup[] calldata groups)
-        private
-        view
-        returns (uint256 available, bool everybody)
-    {
+    /// @dev Whether no further attestation of these updates could change the outcome.
+    function _isDecided(Tally memory t, uint256 set) private pure returns (bool) {
+        return t.available & set == set && t.contested & set == 0;
+    }
+
+    function _tally(Current memory c, AttestationGroup[] calldata groups) private view returns (Tally memory t) {
         uint256 members = roster;
-        uint256 neededGwei = uint256(totals.rosterStakeGwei) * 2;
-        uint256 seen = 0;
-        // One opinion, as among honest trainers, needs no sum for each seat.
-        uint256[] memory stakeGwei = new uint256[](groups.length > 1 ? MAX_SEATS : 0);
+        uint256 rosterGwei = totals.rosterStakeGwei;
+        if (groups.length == 1) {
+            // One opinion, as among honest trainers, needs no sum for each seat.
+            (uint256 spokenGwei, uint256 spoke) = _groupStake(c, groups[0], 0, members);
+            (t.available, t.harmful) = (groups[0].available & members, groups[0].harmful & members);
+            if (spokenGwei * 3 < rosterGwei * 2) (t.available, t.harmful, t.contested) = (0, 0, t.harmful);
+            if (spokenGwei * 3 <= rosterGwei) t.contested = members;
+            t.everybody = spoke == members;
+            return t;
+        }
+        (uint256 seen, uint256 sumGwei, uint256 named) = (0, 0, 0);
+        uint256[] memory available = new uint256[](MAX_SEATS);
+        uint256[] memory harmful = available;
         for (uint256 g = 0; g < groups.length; ++g) {
             AttestationGroup calldata group = groups[g];
             uint256 groupGwei;
             (groupGwei, seen) = _groupStake(c, group, seen, members);
-            uint256 rest = group.available & members;
-            if (groups.length == 1) {
-                if (groupGwei * 3 >= neededGwei) available = rest;
-                break;
-            }
-            while (rest != 0) {
-                uint256 seat = rest.lowest();
-                rest = rest.remove(seat);
-                stakeGwei[seat] += groupGwei;
-                if (stakeGwei[seat] * 3 >= neededGwei) available = available.add(seat);
-            }
+            sumGwei += groupGwei;
+            t.available |= _addVoices(available, group.available & members, groupGwei, rosterGwei);
+            uint256 harm = group.harmful & members;
+            if (harm == 0) continue;
+            if (named == 0) harmful = new uint256[](MAX_SEATS);
+            named |= harm;
+            t.harmful |= _addVoices(harmful, harm, groupGwei, rosterGwei);
         }
-        everybody = seen == members;
+        // Open is what those who have not spoken could lift to two thirds.
+        named &= ~t.harmful;
+        while (named != 0) {
+            uint256 seat = named.lowest();
+            named = named.remove(seat);
+            if ((sumGwei - harmful[seat]) * 3 <= rosterGwei) t.contested = t.contested.add(seat);
+        }
+        if (sumGwei * 3 <= rosterGwei) t.contested = members;
+        t.everybody = seen == members;
+    }
+
+    /// @dev Count a group's stake for each seat of a set; gives those that have two thirds with it.
+    function _addVoices(uint256[] memory voicesGwei, uint256 set, uint256 groupGwei, uint256 rosterGwei)
+        private
+        pure
+        returns (uint256 agreed)
+    {
+        while (set != 0) {
+            uint256 seat = set.lowest();
+            set = set.remove(seat);
+            voicesGwei[seat] += groupGwei;
+            if (voicesGwei[seat] * 3 >= rosterGwei * 2) agreed = agreed.add(seat);
+        }
     }
 
     function _groupStake(Current memory c, AttestationGroup calldata group, uint256 seen, uint256 members)
@@ -230,7 +283,9 @@ abstract contract Audits is Submissions {
         returns (uint256 sumGwei, uint256 seenAfter)
     {
         bytes32 digest = _hashTypedDataV4(
-            keccak256(abi.encode(Commitments.ATTESTATION_TYPEHASH, c.round, c.attempt, group.available))
+            keccak256(
+                abi.encode(Commitments.ATTESTATION_TYPEHASH, c.round, c.attempt, group.available, group.harmful)
+            )
         );
         if (group.signatures.length == 0) revert EmptyBatch();
         for (uint256 i = 0; i < group.signatures.length; ++i) {
@@ -240,7 +295,8 @@ abstract contract Audits is Submissions {
             Seat memory seat = seats[s.seat];
             if (!members.has(s.seat)) revert NotSeated(s.seat, seat.trainer);
             if (s.r == 0 && s.vs == 0) {
-                if (_attested[c.attempt][s.seat] != _attestationKey(group.available)) revert BadSignature(s.seat);
+                bytes32 made = _attested[c.attempt][s.seat];
+                if (made != _attestationKey(group.available, group.harmful)) revert BadSignature(s.seat);
             } else {
                 // slither-disable-next-line unused-return: without a signer, why does not matter
                 (address signer,,) = ECDSA.tryRecover(digest, s.r, s.vs);
@@ -251,9 +307,9 @@ abstract contract Audits is Submissions {
         seenAfter = seen;
     }
 
-    /// @dev Distinguishes an attested empty bitmap from no attestation.
-    function _attestationKey(uint256 available) private pure returns (bytes32) {
-        return keccak256(abi.encode(available));
+    /// @dev Distinguishes attested empty bitmaps from no attestation.
+    function _attestationKey(uint256 available, uint256 harmful) private pure returns (bytes32) {
+        return keccak256(abi.encode(available, harmful));
     }
 
     function _size(AttestationGroup[] calldata groups) private pure returns (uint256 n) {

@@ -163,17 +163,17 @@ abstract contract Merges is Treasury {
         }
     }
 
-    /// @dev Credit each input its share by weight, unless a court convicted it.
+    /// @dev Credit each input its share by weight, unless a court convicted it or two thirds called it harmful.
     function _payInputs(uint32 round, bytes[] calldata inputs) private returns (uint256 paidWei) {
         if (inputs.length != _hot.segments) revert InputsMismatch(uint8(inputs.length));
-        uint256 guilty = _rounds[round % _hot.ringSize].anyConvicted ? convicted[round] : 0;
+        uint256 without = _rounds[round % _hot.ringSize].anyUnpaid ? convicted[round] | unpaid[round] : 0;
         for (uint256 segment = 0; segment < _hot.segments; ++segment) {
             bytes calldata list = inputs[segment];
             if (sha256(list) != _inputsHashes[round % _hot.ringSize][segment]) revert InputsMismatch(uint8(segment));
             for (uint256 i = 0; i < list.length; i += INPUT_BYTES) {
                 uint256 head = uint256(bytes32(list[i:]));
                 uint256 weight = (head >> 64) & 0xffffff;
-                if (guilty.has((head >> 88) & 0xff)) continue;
+                if (without.has((head >> 88) & 0xff)) continue;
                 uint256 rewardWei = (_hot.rewardPerRoundWei * weight) / (WEIGHT_ONE * _hot.segments);
                 paidWei += rewardWei;
                 _credit(address(uint160(head >> 96)), rewardWei);

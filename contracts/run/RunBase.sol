@@ -9,6 +9,7 @@ import {
     FailureReason,
     HotParams,
     Phase,
+    Posted,
     Rejected,
     Round,
     RoundStatus,
@@ -57,12 +58,14 @@ abstract contract RunBase is IRunBase {
     Submission[256] public submissions;
     mapping(address trainer => uint256 seatPlusOne) public seatPlusOneOf;
     mapping(address account => Account balances) public accounts;
-    /// @notice Updates that two thirds of the stake called available in `postAttestations`, by attempt.
-    mapping(uint32 attempt => uint256 seats_) public posted;
+    /// @notice What `postAttestations` recorded, by attempt.
+    mapping(uint32 attempt => Posted record) public posted;
     /// @notice Updates that a court excluded before freeze, and seats left without stake, by attempt.
     mapping(uint32 attempt => uint256 seats_) public excluded;
     /// @notice Convicted updates, by round.
     mapping(uint32 round => uint256 seats_) public convicted;
+    /// @notice Included updates that two thirds of the stake called harmful, by round.
+    mapping(uint32 round => uint256 seats_) public unpaid;
     mapping(uint256 slot => Round record) internal _rounds;
     mapping(uint256 slot => mapping(uint256 segment => bytes32 hash)) internal _inputsHashes;
     /// @notice Trials of a round's updates that go on, by round.
@@ -86,7 +89,7 @@ abstract contract RunBase is IRunBase {
                 finalizableAt: 0,
                 openDisputes: 0,
                 status: RoundStatus.Open,
-                anyConvicted: false,
+                anyUnpaid: false,
                 anyTrial: false,
                 frozenAt: current.phase == Phase.Merge ? record.frozenAt : 0
             });
@@ -181,7 +184,7 @@ abstract contract RunBase is IRunBase {
         if (record.status == RoundStatus.Proposed) _unlockBond(record.proposer);
         record.status = RoundStatus.None;
         record.openDisputes = 0;
-        convicted[round] = 0;
+        if (record.anyUnpaid) (record.anyUnpaid, convicted[round], unpaid[round]) = (false, 0, 0);
         emit RoundVoided(round, reason);
     }
 

@@ -60,8 +60,12 @@ contract VectorHarness is EIP712 {
         return keccak256(abi.encode(Commitments.COMMITMENT_TYPEHASH, round, attempt, parentRoot, commitment_));
     }
 
-    function attestationStruct(uint32 round, uint32 attempt, uint256 available) public pure returns (bytes32) {
-        return keccak256(abi.encode(Commitments.ATTESTATION_TYPEHASH, round, attempt, available));
+    function attestationStruct(uint32 round, uint32 attempt, uint256 available, uint256 harmful)
+        public
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(Commitments.ATTESTATION_TYPEHASH, round, attempt, available, harmful));
     }
 
     function signerOf(bytes32 structHash, bytes32 r, bytes32 vs)

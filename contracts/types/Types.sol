@@ -153,7 +153,8 @@ struct Round {
     uint40 finalizableAt;
     uint16 openDisputes;
     RoundStatus status;
-    bool anyConvicted;
+    /// @dev Some updates are not paid: see `convicted` and `unpaid`.
+    bool anyUnpaid;
     bool anyTrial;
     /// @dev Low bits of the number of the block that froze the inputs.
     uint16 frozenAt;
@@ -198,10 +199,19 @@ struct SeatSignature {
     bytes32 vs;
 }
 
-/// @notice All signatures under one bitmap of available updates.
+/// @notice All signatures under one opinion: which updates are available, and which do the model harm.
 struct AttestationGroup {
     uint256 available;
+    uint256 harmful;
     SeatSignature[] signatures;
+}
+
+/// @notice What posted attestations add up to: updates that two thirds of the roster's stake call available, and
+/// harmful, and those that attestations still to come could make harmful.
+struct Posted {
+    uint256 available;
+    uint256 harmful;
+    uint256 contested;
 }
 
 /// @notice What `freeze` needs of a revealed update besides its stored digest.

@@ -1,6 +1,7 @@
 """Attesting and freezing; see trees/audits.tree."""
 
 import pytest
+from support.evm import Receipt
 from support.refused import refused
 from support.runs import AGGREGATOR, ATTACKER, KEEPER, TRAINERS, TRAINING_COURT, WITNESS, Run, Stage
 
@@ -15,7 +16,7 @@ def auditing(run: Run) -> Run:
     return run
 
 
-def post(run: Run, *groups: tuple) -> object:
+def post(run: Run, *groups: tuple) -> Receipt:
     return run.contract.postAttestations(1, list(groups), sender=KEEPER.address)
 
 
@@ -23,25 +24,26 @@ def test_attest_when_another_phase(run: Run) -> None:
     """it should revert with WrongPhase"""
     run.open()
     with refused("WrongPhase", Phase.AUDIT, Phase.COMMIT):
-        run.contract.attest(1, 0, ALL, sender=TRAINERS[0].address)
+        run.contract.attest(1, 0, ALL, 0, sender=TRAINERS[0].address)
 
 
 def test_attest_when_the_seat_is_not_the_senders(auditing: Run) -> None:
     """it should revert with NotSeated"""
     with refused("NotSeated"):
-        auditing.contract.attest(1, 0, ALL, sender=TRAINERS[1].address)
+        auditing.contract.attest(1, 0, ALL, 0, sender=TRAINERS[1].address)
 
 
 def test_attest_when_seated(auditing: Run) -> None:
-    """it should serve in place of a signature, for that bitmap only"""
+    """it should serve in place of a signature, for those bitmaps only"""
     for seat in (0, 1):
-        auditing.contract.attest(1, seat, 0b011, sender=TRAINERS[seat].address)
+        auditing.contract.attest(1, seat, 0b011, 0b010, sender=TRAINERS[seat].address)
     empty = bytes(32)
     signatures = [(seat, empty, empty) for seat in (0, 1)]
-    with refused("BadSignature", 0):
-        post(auditing, (ALL, signatures))
-    post(auditing, (0b011, signatures))
-    assert auditing.contract.posted(1) == 0b011
+    for other in ((ALL, 0b010), (0b011, 0)):
+        with refused("BadSignature", 0):
+            post(auditing, (*other, signatures))
+    post(auditing, (0b011, 0b010, signatures))
+    assert tuple(auditing.contract.posted(1)) == (0b011, 0b010, 0)
 
 
 def test_post_attestations_when_less_than_two_thirds(auditing: Run) -> None:
@@ -51,10 +53,23 @@ def test_post_attestations_when_less_than_two_thirds(auditing: Run) -> None:
 
 
 def test_post_attestations_when_two_thirds_agree(auditing: Run) -> None:
-    """it should record what they call available"""
-    group = auditing.attestation_group([0, 1], 0b101 | 1 << 200)
-    post(auditing, group)
-    assert auditing.contract.posted(1) == 0b101
+    """it should record what they call available, and what harmful"""
+    group = auditing.attestation_group([0, 1], 0b101 | 1 << 200, 0b100 | 1 << 200)
+    event = post(auditing, group).only("AttestationsPosted")
+    assert (event.available, event.harmful, event.contested) == (0b101, 0b100, 0)
+    assert tuple(auditing.contract.posted(1)) == (0b101, 0b100, 0)
+
+
+def test_post_attestations_when_it_is_open_whether_an_update_does_harm(auditing: Run) -> None:
+    """it should record that, until it is settled"""
+    fine, harm = (auditing.attestation_group([seat], ALL, bits) for seat, bits in ((0, 0), (1, 1)))
+    assert post(auditing, fine, harm).only("AttestationsPosted").contested == 0b001
+    with refused("PhaseNotOver"):
+        auditing.freeze([0, 1, 2], groups=[])
+    last = auditing.attestation_group([2], ALL, 1)
+    assert post(auditing, harm, last).only("AttestationsPosted").contested == 0
+    assert tuple(auditing.contract.posted(1)) == (ALL, 0b001, 0)
+    assert auditing.freeze([0, 1, 2], groups=[]).only("UpdatesUnpaid").seats == 0b001
 
 
 def test_post_attestations_when_it_adds_nothing(auditing: Run) -> None:
@@ -68,7 +83,7 @@ def test_post_attestations_when_it_adds_nothing(auditing: Run) -> None:
 def test_post_attestations_when_a_group_is_empty(auditing: Run) -> None:
     """it should revert with EmptyBatch"""
     with refused("EmptyBatch"):
-        post(auditing, auditing.attestation_group([0, 1], ALL), (ALL, []))
+        post(auditing, auditing.attestation_group([0, 1], ALL), (ALL, 0, []))
 
 
 def test_post_attestations_when_a_seat_speaks_twice(auditing: Run) -> None:
@@ -90,10 +105,10 @@ def test_post_attestations_when_a_seat_is_not_in_the_roster(auditing: Run) -> No
 
 def test_post_attestations_when_somebody_else_signed(auditing: Run) -> None:
     """it should revert with BadSignature"""
-    available, signatures = auditing.attestation_group([0, 1], ALL)
+    available, harmful, signatures = auditing.attestation_group([0, 1], ALL)
     forged = [(0, *signatures[1][1:])]
     with refused("BadSignature", 0):
-        post(auditing, (available, forged))
+        post(auditing, (available, harmful, forged))
 
 
 def test_post_attestations_when_the_deadline_passed(auditing: Run) -> None:
@@ -167,6 +182,54 @@ def test_freeze_when_attestations_were_posted(auditing: Run) -> None:
     assert event.included == ALL
 
 
+def test_freeze_when_two_thirds_call_an_update_harmful(auditing: Run) -> None:
+    """it should include it all the same, and say that it is not paid"""
+    expected = [inputs_hash(segment) for segment in auditing.entries([0, 1, 2])]
+    groups = [
+        auditing.attestation_group([0], ALL, 0b010 | 1 << 200),
+        auditing.attestation_group([1], ALL),
+        auditing.attestation_group([2], ALL, 0b110),
+    ]
+    frozen = auditing.freeze([0, 1, 2], groups=groups)
+    assert frozen.only("UpdatesUnpaid").seats == auditing.contract.unpaid(1) == 0b010
+    assert frozen.only("UpdatesFrozen").included == ALL
+    assert frozen.only("UpdatesFrozen").inputsHashes == expected
+
+
+def test_freeze_when_nobody_calls_an_update_harmful(auditing: Run) -> None:
+    """it should store and say nothing of it"""
+    assert auditing.freeze([0, 1, 2]).all("UpdatesUnpaid") == []
+    assert (auditing.contract.unpaid(1), auditing.contract.getRound(1).anyUnpaid) == (0, False)
+
+
+def test_freeze_when_a_minority_calls_an_update_harmful(auditing: Run) -> None:
+    """it should leave it its pay"""
+    groups = [
+        auditing.attestation_group([0], ALL, 0b110),
+        auditing.attestation_group([1, 2], ALL),
+    ]
+    assert auditing.freeze([0, 1, 2], groups=groups).all("UpdatesUnpaid") == []
+
+
+def test_freeze_when_it_is_open_whether_an_update_does_harm(auditing: Run) -> None:
+    """it should revert with PhaseNotOver, so that who freezes does not choose the voices"""
+    groups = [auditing.attestation_group([0], ALL, 0b010), auditing.attestation_group([1], ALL)]
+    with refused("PhaseNotOver"):
+        auditing.freeze([0, 1, 2], groups=groups)
+    with refused("PhaseNotOver"):
+        auditing.freeze([0, 1, 2], groups=[auditing.attestation_group([0], ALL)])
+    auditing.pass_deadline()
+    assert auditing.freeze([0, 1, 2], groups=groups).all("UpdatesUnpaid") == []
+
+
+def test_freeze_when_a_harmful_update_is_not_included(auditing: Run) -> None:
+    """it should say nothing of its pay"""
+    groups = [auditing.attestation_group([0, 1, 2], 0b011, 0b110)]
+    frozen = auditing.freeze([0, 1, 2], groups=groups)
+    assert frozen.only("UpdatesFrozen").included == 0b011
+    assert frozen.only("UpdatesUnpaid").seats == 0b010
+
+
 def test_freeze_when_the_deadline_passed_in_silence(auditing: Run) -> None:
     """it should fail the round"""
     auditing.pass_deadline()
@@ -227,7 +290,7 @@ def revealing(run: Run) -> Run:
     return run
 
 
-def at_once(run: Run, seats: list[int], groups: list[tuple] | None = None) -> object:
+def at_once(run: Run, seats: list[int], groups: list[tuple] | None = None) -> Receipt:
     groups = [run.attestation_group([0, 1, 2], ALL)] if groups is None else groups
     return run.contract.freezeWithReveals(1, groups, run.reveals(seats), sender=KEEPER.address)
 
@@ -288,6 +351,20 @@ def test_freeze_with_reveals_when_two_thirds_do_not_find_all_available(revealing
             at_once(revealing, [0, 1, 2], groups)
 
 
+def test_freeze_with_reveals_when_it_is_open_whether_an_update_does_harm(revealing: Run) -> None:
+    """it should revert with PhaseNotOver"""
+    groups = [revealing.attestation_group([0], ALL, 1), revealing.attestation_group([1], ALL)]
+    with refused("PhaseNotOver"):
+        at_once(revealing, [0, 1, 2], groups)
+
+
+def test_freeze_with_reveals_when_two_thirds_call_an_update_harmful(revealing: Run) -> None:
+    """it should include it all the same, and say that it is not paid"""
+    frozen = at_once(revealing, [0, 1, 2], [revealing.attestation_group([0, 1], ALL, 0b001)])
+    assert frozen.only("UpdatesUnpaid").seats == 0b001
+    assert frozen.only("UpdatesFrozen").included == ALL
+
+
 def test_freeze_with_reveals_when_all_is_at_hand(revealing: Run) -> None:
     """it should freeze what the long way freezes, and pay for it"""
     expected = [inputs_hash(segment) for segment in revealing.entries([0, 1, 2])]
@@ -312,4 +389,4 @@ def test_freeze_with_reveals_when_a_court_excluded_an_update(revealing: Run) -> 
 def test_attest_when_nobody_knows_the_sender(auditing: Run) -> None:
     """it should revert with NotSeated"""
     with refused("NotSeated", 200, ATTACKER.address):
-        auditing.contract.attest(1, 200, ALL, sender=ATTACKER.address)
+        auditing.contract.attest(1, 200, ALL, 0, sender=ATTACKER.address)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from support.court_machine import CourtMachine
 from support.evm import Evm
-from support.run_machine import SEEN, STAGE, play
+from support.run_invariants import SEEN, STAGE
+from support.run_machine import play
 from support.runs import DEFAULT_PARAMS, Stage
 
 # The least that the factory accepts.

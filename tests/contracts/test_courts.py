@@ -414,6 +414,13 @@ def test_fine_when_the_seat_is_of_another(run: Run) -> None:
         run.contract.fine(1, TRAINERS[0].address, sender=TRAINING_COURT.address)
 
 
+def test_fine_when_the_seat_is_empty(run: Run) -> None:
+    """it should revert with NotSeated, also for the zero address"""
+    with refused("NotSeated", 9, NOBODY):
+        run.contract.fine(9, NOBODY, sender=TRAINING_COURT.address)
+    assert run.contract.leaving() == 0
+
+
 def test_fine_when_there_is_stake(run: Run) -> None:
     """it should cost the fee of an update that was not revealed"""
     fined = run.contract.fine(1, TRAINERS[1].address, sender=TRAINING_COURT.address)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.evm import ROOT, Evm, artifacts
 from support.refused import refused
-from support.runs import ATTACKER, ETHER, GENESIS_ROOT, GWEI, SPONSOR, Stage
+from support.runs import ATTACKER, ETHER, GENESIS_ROOT, GWEI, NOBODY, SPONSOR, Stage
 
 WRONG: list[tuple[str, dict[str, Any]]] = [
     ("genesisRoot", {"genesisRoot": bytes(32)}),
@@ -102,6 +102,13 @@ def test_constructor_when_the_code_is_longer_than_one_data_contract(stage: Stage
     padded = code + bytes(24_800 - len(code)) if len(code) < 24_800 else code
     factory = stage.deploy_factory(runCode=padded)
     assert factory.runCodeHash() == sha256(padded).digest()
+
+
+@pytest.mark.parametrize("office", [NOBODY, ATTACKER.address])
+def test_constructor_when_the_office_has_no_code(stage: Stage, office: str) -> None:
+    """it should revert with InvalidParameter"""
+    with refused("InvalidParameter", b"office".ljust(32, b"\0")):
+        stage.deploy_factory(office=office)
 
 
 def test_constructor_when_deployed(stage: Stage) -> None:

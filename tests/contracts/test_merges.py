@@ -277,6 +277,56 @@ def test_finalize_when_a_court_convicted_a_seat(run: Run) -> None:
     assert run.contract.accounts(TRAINERS[0].address).freeWei > 0
 
 
+def freeze_with_harm(run: Run, harmful: int) -> None:
+    run.play(until="audit")
+    run.freeze([0, 1, 2], groups=[run.attestation_group([0, 1, 2], 0b111, harmful)])
+
+
+def test_finalize_when_two_thirds_called_an_update_harmful(run: Run) -> None:
+    """it should not pay that seat, also where a court convicted it, and leave its share in the
+    pool
+    """
+    pool = run.contract.rewardPoolWei()
+    freeze_with_harm(run, 0b110)
+    run.propose()
+    run.contract.convictUpdate(
+        1, 2, TRAINERS[2].address, WITNESS.address, sender=TRAINING_COURT.address
+    )
+    run.pass_dispute(1)
+    share = ETHER * (65536 // 3) // 65536
+    assert run.finalize(1).only("RoundFinalized").paidWei == share
+    paid = [run.contract.accounts(person.address).freeWei for person in TRAINERS[:3]]
+    assert paid == [share, 0, 0]
+    assert run.contract.rewardPoolWei() == pool - share
+    assert [run.contract.seats(seat).stakeGwei for seat in (0, 1)] == [10**9, 10**9]
+
+
+def test_finalize_when_the_merge_of_a_harmful_update_was_made_again(run: Run) -> None:
+    """it should still not pay it"""
+    freeze_with_harm(run, 0b001)
+    run.propose()
+    run.contract.convictMerge(1, WITNESS.address, sender=MERGE_COURT.address)
+    run.propose()
+    run.pass_dispute(1)
+    run.finalize(1)
+    assert run.contract.accounts(TRAINERS[0].address).freeWei == 0
+    assert run.contract.accounts(TRAINERS[1].address).freeWei > 0
+
+
+def test_finalize_when_a_void_round_of_that_number_had_a_harmful_update(run: Run) -> None:
+    """it should pay all of the new one"""
+    run.play()
+    freeze_with_harm(run, 0b001)
+    assert run.contract.unpaid(2) == 0b001
+    run.contract.convictMerge(1, WITNESS.address, sender=MERGE_COURT.address)
+    assert run.contract.unpaid(2) == 0
+    run.propose()
+    run.play()
+    run.pass_dispute(2)
+    run.finalize(1)
+    assert len(run.finalize(2).all("RewardCredited")) == 3
+
+
 def test_finalize_when_the_round_failed(run: Run) -> None:
     """it should pay nobody, need no inputs, and not be paid for any"""
     pool = run.contract.rewardPoolWei()

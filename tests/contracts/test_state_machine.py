@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 import pytest
-from support.run_machine import SEEN, STAGE, RunMachine, play
+from support.run_invariants import SEEN, STAGE
+from support.run_machine import RunMachine, play
 from support.runs import Run, Stage
 
 
@@ -21,6 +22,7 @@ def test_invariants_hold_whatever_people_do(machine: type[RunMachine]) -> None:
     SEEN.clear()
     play(machine, examples=25, steps=40)
     assert SEEN["paid"] > 5, "the machine hardly trains; see what it printed"
+    assert SEEN["harmful"], "nobody was called harmful"
 
 
 def test_the_machine_remembers_inputs_by_content(stage: Stage) -> None:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.assignment import segment_of, shards_of, shuffle
-from protocol.rounds import available_seats, bitmap_of, rank_of, reward_wei, seats_in, weights
+from protocol.rounds import Opinion, bitmap_of, rank_of, reward_wei, seats_in, tally, weights
 
 seeds = st.binary(min_size=32, max_size=32)
 
@@ -66,13 +66,38 @@ def test_bitmaps_and_seats_are_the_same_thing(seats):
 
 
 @given(
-    st.dictionaries(st.integers(0, 255), st.integers(0, 2**256 - 1), max_size=8),
+    st.dictionaries(
+        st.integers(0, 255),
+        st.builds(
+            Opinion, available=st.integers(0, 2**256 - 1), harmful=st.integers(0, 2**256 - 1)
+        ),
+        max_size=8,
+    ),
     st.lists(st.integers(1, 10**12), min_size=256, max_size=256),
 )
 def test_available_means_two_thirds_of_the_roster(votes, stakes):
     table = dict(enumerate(stakes))
     total = sum(stakes[:6])
-    found = available_seats(attestations=votes, stakes_gwei=table, total_gwei=total)
-    for seat in range(256):
-        voice = sum(table[attester] for attester, bits in votes.items() if bits >> seat & 1)
-        assert (seat in found) == (voice > 0 and 3 * voice >= 2 * total)
+    told = tally(opinions=votes, stakes_gwei=table, total_gwei=total)
+    for name in ("available", "harmful"):
+        for seat in range(256):
+            voters = [who for who, said in votes.items() if getattr(said, name) >> seat & 1]
+            voice = sum(table[who] for who in voters)
+            assert getattr(told, name) >> seat & 1 == (voice > 0 and 3 * voice >= 2 * total)
+
+
+_said = st.lists(st.tuples(st.integers(1, 100), st.integers(0, 7)), min_size=1, max_size=7)
+
+
+@given(_said, st.sets(st.integers(0, 6)))
+def test_what_some_opinions_settle_all_of_them_say(people, silent):
+    """Whoever picks the attestations that are counted can not pick the outcome."""
+    stakes = {seat: stake for seat, (stake, _) in enumerate(people)}
+    said = {seat: Opinion(available=7, harmful=bits) for seat, (_, bits) in enumerate(people)}
+    part = {seat: opinion for seat, opinion in said.items() if seat not in silent}
+    total = sum(stakes.values())
+    some = tally(opinions=part, stakes_gwei=stakes, total_gwei=total)
+    everything = tally(opinions=said, stakes_gwei=stakes, total_gwei=total)
+    assert everything.contested & 7 == 0
+    assert some.harmful & ~everything.harmful == 0
+    assert (some.harmful ^ everything.harmful) & ~some.contested == 0

@@ -31,7 +31,8 @@ from protocol.proofs import (
 from protocol.rounds import Phase, UpdateHeader, header_hash, seats_in
 from support.evm import Receipt, Reverted
 from support.judged import JudgedRun, Model, genesis_model
-from support.run_machine import AGGREGATORS, CREW, EVERYBODY, PROPOSED, SEEN, RunMachine, refusals
+from support.run_invariants import AGGREGATORS, CREW, EVERYBODY, PROPOSED, SEEN, refusals
+from support.run_machine import RunMachine
 from support.runs import (
     AGGREGATOR,
     ATTACKER,
@@ -744,6 +745,7 @@ class CourtMachine(RunMachine):
         super().dissent_together()
 
     enroll = leave = release = unbond = claim = list_aggregator = fund = None
+    begin_trial = end_trial = fine = None
     open = commit = dissent = reveal = freeze_with_reveals = post = advance = None
     convict_update = convict_merge = rollback = halt = go_on_to_the_end_of_the_round = None
 

@@ -17,7 +17,7 @@ from protocol.errors import CommonweightError
 from protocol.layout import Layout
 from protocol.merkle import SumTreeBuilder
 from protocol.messages import attestation_typed_data, commitment_typed_data
-from protocol.rounds import Phase, UpdateHeader, bitmap_of, commitment_hash, seats_in
+from protocol.rounds import Opinion, Phase, UpdateHeader, bitmap_of, commitment_hash, seats_in
 
 
 class FakeTrainer(threading.Thread):
@@ -138,10 +138,10 @@ class FakeTrainer(threading.Thread):
             self.sent.add(mark)
 
     def _attest(self, relay, good, head, domain):
-        available = bitmap_of(good)
-        data = attestation_typed_data(available=available, **domain)
+        opinion = Opinion(available=bitmap_of(good))
+        data = attestation_typed_data(opinion=opinion, **domain)
         signature = self.signer.sign_typed_data(data)
-        relay.send_attestation(SignedAttestation(**head, available=available, signature=signature))
+        relay.send_attestation(SignedAttestation(**head, opinion=opinion, signature=signature))
 
     def good(self, found, fold, headers):
         for seat, header in headers.items():

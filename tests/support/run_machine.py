@@ -2,80 +2,59 @@
 """Random roles, calls and times against the real contracts; docs/invariants.md has the numbers."""
 
 import os
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from protocol.rounds import Phase, bitmap_of, seats_in
+from protocol.rounds import Opinion, Phase, bitmap_of, seats_in
+from protocol.types import Seat
 from support.evm import Reverted
+from support.run_invariants import (
+    AGGREGATORS,
+    CREW,
+    EVERYBODY,
+    FAILED,
+    SEEN,
+    RunInvariants,
+    refusals,
+)
 from support.runs import (
     AGGREGATOR,
     ATTACKER,
     ETHER,
     GUARDIAN,
-    GWEI,
     KEEPER,
     MERGE_COURT,
     SPONSOR,
-    TRAINERS,
     TRAINING_COURT,
     WITNESS,
     Person,
-    Stage,
 )
 
-CREW = TRAINERS[:5]
-AGGREGATORS = (AGGREGATOR, Person("second aggregator"))
-EVERYBODY = (
-    *CREW, *AGGREGATORS, SPONSOR, GUARDIAN, ATTACKER, KEEPER, MERGE_COURT, TRAINING_COURT, WITNESS
-)  # fmt: skip
-PROPOSED, FINAL = 2, 3
+MOST_TRIALS = 3
 THOROUGH = bool(os.environ.get("COMMONWEIGHT_THOROUGH"))
 
 people = st.sampled_from(CREW)
 subsets = st.sets(st.integers(0, 4), max_size=5)
-STAGE: list[Stage] = []
-SEEN: Counter[str] = Counter()
+# What each attester in turn calls harmful: nobody anything, all the same, each its own.
+harms = st.one_of(
+    st.just(()),
+    st.integers(1, 15).map(lambda bits: (bits,) * 4),
+    st.lists(st.sampled_from([0, 1, 3, 7, 31]), max_size=4).map(tuple),
+)
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """A contract may refuse, with a reason of its own; arithmetic or an empty revert is a bug."""
-    try:
-        yield
-    except Reverted as error:
-        assert error.name not in ("Panic", ""), error
-        SEEN[error.name] += 1
-
-
-class RunMachine(RuleBasedStateMachine):
+class RunMachine(RunInvariants):
     """A run of five trainers and two aggregators, and what must stay true of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stage = STAGE[0]
-        self.evm = self.stage.evm
-        self.before = self.evm.snapshot()
-        self.stakes: dict[tuple[int, str], int] = {}
-        self.credited: dict[tuple[int, int], int] = {}
-        self.convictions: set[tuple[int, int]] = set()
-        self.headers: dict[int, int] = {}
-
-    def teardown(self) -> None:
-        self.evm.revert(self.before)
 
     # --- the start
 
@@ -103,30 +82,6 @@ class RunMachine(RuleBasedStateMachine):
         for person in AGGREGATORS:
             self.evm.fund(person.address)
             self.run.deposit_bond(person, 5)
-
-    # --- small helpers
-
-    @property
-    def now(self) -> Any:
-        return self.contract.current()
-
-    def taken(self) -> list[int]:
-        return list(seats_in(self.contract.seatsUsed()))
-
-    def did(self, progress: int) -> list[int]:
-        """Seats of the roster that got this far in the open attempt."""
-        attempt = self.now.attempt
-        roster = seats_in(self.contract.roster())
-        found = [(seat, self.contract.submissions(seat)) for seat in roster]
-        return [seat for seat, s in found if s.attempt == attempt and s.progress == progress]
-
-    def silent(self) -> list[int]:
-        attempt = self.now.attempt
-        roster = seats_in(self.contract.roster())
-        return [s for s in roster if self.contract.submissions(s).attempt != attempt]
-
-    def in_phase(self, *phases: Phase) -> bool:
-        return self.now.phase in phases
 
     # --- people
 
@@ -207,32 +162,70 @@ class RunMachine(RuleBasedStateMachine):
             self.run.reveal([s for s in committed if s in which] or committed)
 
     @precondition(lambda self: self.in_phase(Phase.AUDIT))
-    @rule(available=subsets, late=st.booleans(), everything=st.booleans())
-    def freeze(self, available: set[int], late: bool, everything: bool) -> None:
+    @rule(available=subsets, late=st.booleans(), everything=st.booleans(), harm=harms)
+    def freeze(
+        self,
+        available: set[int],
+        late: bool,
+        everything: bool,
+        harm: tuple[int, ...] = (),
+    ) -> None:
         revealed = self.did(2)
         attesters = list(seats_in(self.contract.roster()))
         seen = revealed if everything else sorted(available)
         if late:
             self.run.pass_deadline()
+        opinions = self.opinions(attesters, bitmap_of(seen), harm)
         with refusals():
-            self.run.freeze(revealed, attesters=attesters, available=seen)
+            groups = self.groups(opinions)
+            self.on_frozen(self.run.freeze(revealed, groups=groups), opinions)
 
     @precondition(lambda self: self.in_phase(Phase.REVEAL))
-    @rule(attesters=subsets)
-    def freeze_with_reveals(self, attesters: set[int]) -> None:
+    @rule(attesters=subsets, harm=harms)
+    def freeze_with_reveals(self, attesters: set[int], harm: tuple[int, ...]) -> None:
         roster = seats_in(self.contract.roster())
         who = [seat for seat in roster if seat in attesters] or list(roster)
+        opinions = self.opinions(who, bitmap_of(self.did(1)), harm)
         with refusals():
-            self.run.freeze_with_reveals(self.did(1), attesters=who)
+            groups = self.groups(opinions)
+            self.on_frozen(self.run.freeze_with_reveals(self.did(1), groups=groups), opinions)
             SEEN["frozen at once"] += 1
 
     @precondition(lambda self: self.in_phase(Phase.AUDIT))
-    @rule(available=subsets)
-    def post(self, available: set[int]) -> None:
-        roster = list(seats_in(self.contract.roster()))
-        group = self.run.attestation_group(roster, bitmap_of(available))  # type: ignore[arg-type]
+    @rule(attesters=subsets, available=subsets, harm=harms)
+    def post(self, attesters: set[int], available: set[int], harm: tuple[int, ...]) -> None:
+        roster = seats_in(self.contract.roster())
+        who = [seat for seat in roster if seat in attesters] or list(roster)
+        opinions = self.opinions(who, bitmap_of(available), harm)
+        before, told = self.contract.posted(self.now.attempt), self.tally(opinions)
         with refusals():
-            self.contract.postAttestations(self.now.attempt, [group], sender=KEEPER.address)
+            groups = self.groups(opinions)
+            self.contract.postAttestations(self.now.attempt, groups, sender=KEEPER.address)
+            after = self.contract.posted(self.now.attempt)
+            assert after.available == before.available | told.available, "R11"
+            assert after.harmful == before.harmful | told.harmful, "R11"
+            SEEN["posted"] += 1
+
+    def opinions(
+        self, attesters: Sequence[int], available: int, harm: tuple[int, ...]
+    ) -> dict[Seat, Opinion]:
+        """The same of what is available; of harm each attester has its own."""
+        own = (*harm, *[0] * len(attesters))
+        return {
+            Seat(seat): Opinion(available=available, harmful=bits)
+            for seat, bits in zip(attesters, own, strict=False)
+        }
+
+    def groups(self, opinions: dict[Seat, Opinion]) -> list[Any]:
+        """Signed, and grouped by what they say."""
+        return [
+            self.run.attestation_group(
+                [seat for seat, said in opinions.items() if said == one],
+                one.available,
+                one.harmful,
+            )
+            for one in dict.fromkeys(opinions.values())
+        ]
 
     @precondition(lambda self: self.in_phase(Phase.MERGE))
     @rule(who=st.sampled_from(AGGREGATORS), turns=st.integers(0, 3))
@@ -257,38 +250,24 @@ class RunMachine(RuleBasedStateMachine):
         if not early:
             self.run.pass_dispute(number)
         with refusals():
-            self.check_payment(number, self.run.finalize(number))
-
-    def check_payment(self, number: int, receipt: Any) -> None:
-        """R5."""
-        paid = receipt.only("RoundFinalized").paidWei
-        rewards = receipt.all("RewardCredited")
-        assert paid == sum(e.amountWei for e in rewards) <= self.run.params.rewardPerRoundWei, "R5"
-        SEEN["paid"] += bool(rewards)
-        if rewards:
-            assert self.contract.getRound(number).status == FINAL
-        entries = b"".join(self.run.inputs.get(number, []))
-        guilty = self.contract.convicted(number)
-        honest = [
-            "0x" + entries[i : i + 20].hex()
-            for i in range(0, len(entries), 88)
-            if not guilty >> entries[i + 20] & 1
-        ]
-        if rewards:
-            assert [e.trainer.lower() for e in rewards] == honest, "R5"
+            receipt = self.run.finalize(number)
+            is_failed = self.contract.getRound(number).status == FAILED
+            assert is_failed or number not in self.trials, "R12"
+            self.check_payment(number, receipt)
 
     @rule(seconds=st.sampled_from([1, 100, 601, 1_300, 10_001]))
     def wait(self, seconds: int) -> None:
         self.evm.sleep(seconds)
 
-    @rule(steps=st.integers(1, 5))
-    def go_on(self, steps: int) -> None:
-        """The honest way: whatever comes next, several times."""
+    @rule(steps=st.integers(1, 5), harm=harms)
+    def go_on(self, steps: int, harm: tuple[int, ...] = ()) -> None:
+        """The honest way: whatever comes next, several times. The oldest round's trials have ended."""
         for _ in range(steps):
             phase = self.now.phase
             SEEN[Phase(phase).name] += 1
             with refusals():
                 if phase == Phase.IDLE:
+                    self.end_trials_of(self.contract.totals().lastFinal + 1)
                     self.finalize(early=False)
                     self.run.open()
                 elif phase == Phase.COMMIT:
@@ -296,14 +275,14 @@ class RunMachine(RuleBasedStateMachine):
                 elif phase == Phase.REVEAL:
                     self.run.reveal(self.did(1))
                 elif phase == Phase.AUDIT:
-                    self.freeze(available=set(), late=False, everything=True)
+                    self.freeze(available=set(), late=False, everything=True, harm=harm)
                 elif phase == Phase.MERGE:
                     self.evm.sleep(120)
                     self.make_proposal()
 
-    @rule()
-    def go_on_to_the_end_of_the_round(self) -> None:
-        self.go_on(5)
+    @rule(harm=harms)
+    def go_on_to_the_end_of_the_round(self, harm: tuple[int, ...]) -> None:
+        self.go_on(5, harm)
 
     # --- control
 
@@ -325,11 +304,38 @@ class RunMachine(RuleBasedStateMachine):
             assert not known, "R9"
 
     @rule(pick=st.integers(0, 3))
+    def begin_trial(self, pick: int) -> None:
+        pending = self.proposed()
+        if self.in_phase(Phase.MERGE):
+            pending.append(self.now.round)
+        if pending and len(self.trials) < MOST_TRIALS:
+            number = pending[pick % len(pending)]
+            self.contract.beginTrial(number, sender=TRAINING_COURT.address)
+            self.trials.append(number)
+            SEEN["trial"] += 1
+
+    @precondition(lambda self: self.trials)
+    @rule(pick=st.integers(0, MOST_TRIALS - 1))
+    def end_trial(self, pick: int) -> None:
+        number = self.trials.pop(pick % len(self.trials))
+        self.contract.endTrial(number, sender=TRAINING_COURT.address)
+
+    def end_trials_of(self, number: int) -> None:
+        while number in self.trials:
+            self.trials.remove(number)
+            self.contract.endTrial(number, sender=TRAINING_COURT.address)
+
+    @precondition(lambda self: self.taken())
+    @rule(seat=st.integers(0, 3))
+    def fine(self, seat: int) -> None:
+        trainer = self.contract.seats(seat).trainer
+        with refusals():
+            self.contract.fine(seat, trainer, sender=TRAINING_COURT.address)
+            SEEN["fined"] += 1
+
+    @rule(pick=st.integers(0, 3))
     def convict_merge(self, pick: int) -> None:
-        final, newest = self.contract.totals().lastFinal, self.now.round
-        proposed = [
-            n for n in range(final + 1, newest + 1) if self.contract.getRound(n).status == PROPOSED
-        ]
+        proposed = self.proposed()
         if proposed:
             number = proposed[pick % len(proposed)]
             self.contract.convictMerge(number, WITNESS.address, sender=MERGE_COURT.address)
@@ -355,93 +361,6 @@ class RunMachine(RuleBasedStateMachine):
     @rule(halted=st.sampled_from([False, False, False, True]))
     def halt(self, halted: bool) -> None:
         self.contract.halt(halted, sender=GUARDIAN.address)
-
-    # --- what must stay true
-
-    @invariant()
-    def v1_the_vault_is_solvent(self) -> None:
-        vault, run = self.run.vault, self.contract.address
-        owed = vault.burnedWei()
-        for person in EVERYBODY:
-            owed += vault.freeOf(person.address)
-            owed += vault.lockedOf(run, person.address)
-            owed += vault.unbondingOf(run, person.address)[0]
-        assert self.evm.balance(vault.address) == owed, "V1"
-
-    @invariant()
-    def r1_the_run_is_solvent(self) -> None:
-        accounts = [self.contract.accounts(p.address) for p in EVERYBODY]
-        owed = (
-            self.contract.rewardPoolWei()
-            + self.now.keeperGwei * GWEI
-            + self.contract.burnedWei()
-            + sum(a.freeWei + a.lockedWei for a in accounts)
-        )
-        assert self.evm.balance(self.contract.address) == owed, "R1"
-
-    @invariant()
-    def r2_r6_r7_seats_are_backed(self) -> None:
-        leaving, enrolled = self.contract.leaving(), 0
-        for seat in self.taken():
-            trainer, stake, *_ = self.contract.seats(seat)
-            locked = self.run.vault.lockedOf(self.contract.address, trainer)
-            assert stake * GWEI <= locked, "R2"
-            assert stake <= self.stakes.get((seat, trainer), stake), "R6"
-            self.stakes[seat, trainer] = stake
-            if not leaving >> seat & 1:
-                enrolled += stake
-        assert self.contract.totals().enrolledStakeGwei == enrolled, "R7"
-        if self.now.phase != Phase.IDLE:
-            assert self.contract.roster() & ~self.contract.seatsUsed() == 0, "R7"
-
-    @invariant()
-    def r3_bonds(self) -> None:
-        totals, current = self.contract.totals(), self.now
-        bond = self.run.params.proposerBondGwei * GWEI
-        oldest = max(0, current.round - self.run.params.ringSize + 1)
-        proposed = sum(
-            self.contract.getRound(n).status == PROPOSED for n in range(oldest, current.round + 1)
-        )
-        bonds = (proposed + len(self.contract.aggregators())) * bond
-        assert bonds == sum(self.contract.accounts(p.address).lockedWei for p in EVERYBODY), "R3"
-        assert totals.lastFinal <= current.round, "R8"
-        assert current.round - totals.lastFinal < self.run.params.ringSize, "R8"
-
-    @invariant()
-    def r4_there_is_an_exit(self) -> None:
-        if not hasattr(self, "run"):
-            return
-        before = self.evm.snapshot()
-        kept = dict(self.run.inputs)
-        try:
-            self.leave_phase()
-        finally:
-            self.evm.revert(before)
-            self.run.inputs = kept
-
-    def leave_phase(self) -> None:
-        """R4: with time, and nobody's help but the evidence that is public, the phase ends."""
-        phase = self.now.phase
-        if phase == Phase.IDLE:
-            return self.settle_and_open()
-        self.run.pass_deadline()
-        if phase == Phase.AUDIT:
-            self.run.freeze(self.did(2), groups=[])
-        else:
-            self.contract.advance(sender=ATTACKER.address)
-        assert self.now.phase != phase, "R4"
-        return None
-
-    def settle_and_open(self) -> None:
-        while self.contract.totals().lastFinal < self.now.round:
-            number = self.contract.totals().lastFinal + 1
-            self.run.pass_dispute(number)
-            self.run.finalize(number)
-        try:
-            self.run.open()
-        except Reverted as error:
-            waits = ("RunStopped", "RunComplete", "TooFewTrainers", "InsufficientFunds")
-            assert error.name in waits, "R4"
 
 
 def play(machine: type[RunMachine], *, examples: int, steps: int) -> None:

@@ -13,6 +13,7 @@ from eth_account.signers.local import LocalAccount
 from protocol.messages import attestation_typed_data, commitment_typed_data
 from protocol.rounds import (
     InputEntry,
+    Opinion,
     UpdateHeader,
     bitmap_of,
     commitment_hash,
@@ -280,17 +281,19 @@ class Run:
             for seat in seats
         ]
 
-    def attestation_group(self, seats: Iterable[int], available: int) -> tuple[Any, ...]:
-        """All of `seats` sign one bitmap."""
+    def attestation_group(
+        self, seats: Iterable[int], available: int, harmful: int = 0
+    ) -> tuple[Any, ...]:
+        """All of `seats` sign one opinion."""
         now = self.contract.current()
         data = attestation_typed_data(
             chain_id=self.evm.chain_id,
             run=self.contract.address,
             round_id=now.round,
             attempt=now.attempt,
-            available=available,
+            opinion=Opinion(available=available, harmful=harmful),
         )
-        return (available, [(seat, *self.seats[seat].sign(data)) for seat in seats])
+        return (available, harmful, [(seat, *self.seats[seat].sign(data)) for seat in seats])
 
     def revealed_updates(self, seats: Iterable[int]) -> list[tuple[Any, ...]]:
         now = self.contract.current()
@@ -370,7 +373,7 @@ class Run:
         attesters: Iterable[int] | None = None,
         available: Iterable[int] | None = None,
     ) -> Receipt:
-        """Freeze; by default all who revealed attest that all is available."""
+        """Freeze; by default all who revealed attest that all is available and none does harm."""
         revealed = sorted(revealed)
         attempt = self.contract.current().attempt
         if groups is None:
@@ -383,15 +386,20 @@ class Run:
         return included_entries
 
     def freeze_with_reveals(
-        self, seats: Iterable[int], *, attesters: Iterable[int] | None = None
+        self,
+        seats: Iterable[int],
+        *,
+        groups: Sequence[Any] | None = None,
+        attesters: Iterable[int] | None = None,
     ) -> Receipt:
         """Reveal and freeze in one call; by default the same seats attest."""
         seats = sorted(seats)
-        who = seats if attesters is None else attesters
-        group = self.attestation_group(who, bitmap_of(seats))  # type: ignore[arg-type]
+        if groups is None:
+            who = seats if attesters is None else attesters
+            groups = [self.attestation_group(who, bitmap_of(seats))]  # type: ignore[arg-type]
         attempt = self.contract.current().attempt
         frozen = self.contract.freezeWithReveals(
-            attempt, [group], self.reveals(seats), sender=KEEPER.address
+            attempt, groups, self.reveals(seats), sender=KEEPER.address
         )
         self.remember_inputs(frozen)
         return frozen

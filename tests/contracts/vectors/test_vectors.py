@@ -219,7 +219,8 @@ def test_messages(vectors, harness, call):
             signed = (unhex(message["parentRoot"]), unhex(message["commitment"]))
             struct = call("commitmentStruct", *place, *signed)
         else:
-            struct = call("attestationStruct", *place, int(message["available"]))
+            said = (int(message["available"]), int(message["harmful"]))
+            struct = call("attestationStruct", *place, *said)
         assert struct == unhex(case["struct_hash"])
         signature = (unhex(case["r"]), unhex(case["vs"]))
         assert call("signerOf", struct, *signature) == [unhex(case["digest"]), file["address"]]

@@ -21,7 +21,7 @@ from network.relay import (
 )
 from protocol.errors import InvalidSetting, RelayRefused
 from protocol.messages import attestation_typed_data, commitment_typed_data
-from protocol.rounds import Phase, UpdateHeader, commitment_hash
+from protocol.rounds import Opinion, Phase, UpdateHeader, commitment_hash
 
 RUN = "0x" + "22" * 20
 PARENT = b"\x01" * 32
@@ -68,12 +68,13 @@ def reveal(seat=0, **fields):
     return RevealMessage(**HEAD, seat=seat, header=header(**fields), salt=SALT)
 
 
-def attestation(seat=0, available=0b100101, by=None):
-    data = attestation_typed_data(available=available, **DOMAIN)
+def attestation(seat=0, available=0b100101, by=None, harmful=0):
+    said = Opinion(available=available, harmful=harmful)
+    data = attestation_typed_data(opinion=said, **DOMAIN)
     return SignedAttestation(
         **HEAD,
         seat=seat,
-        available=available,
+        opinion=said,
         signature=signer(seat if by is None else by).sign_typed_data(data),
     )
 
@@ -125,7 +126,7 @@ def test_what_is_valid_is_kept_by_seat_and_wakes_the_driver():
     assert box.reveals() == {2: reveal(2)}
     box.watch(window(Phase.AUDIT))
     box.accept_attestation(attestation(5))
-    assert box.attestations()[5].available == 0b100101
+    assert box.attestations()[5].opinion == Opinion(available=0b100101)
     assert box.commitments()  # the same attempt keeps what was sent
 
 
@@ -147,7 +148,8 @@ def test_strangers_and_other_seats_are_refused():
     refused("WrongParentRoot", box.accept_commitment, commitment(0, parent=b"\x02" * 32))
     box.watch(window(Phase.AUDIT))
     refused("BadSignature", box.accept_attestation, attestation(0, by=5))
-    refused("BadSignature", box.accept_attestation, replace(attestation(0), available=1))
+    forged = replace(attestation(0), opinion=Opinion(available=1))
+    refused("BadSignature", box.accept_attestation, forged)
     assert box.attestations() == {}
 
 
@@ -195,7 +197,7 @@ def test_a_seat_may_repeat_itself_freely_and_change_its_mind_a_few_times():
     for bits in range(MAX_REPEATS - 1):
         box.accept_attestation(attestation(available=bits))
     refused("TooManyMessages", box.accept_attestation, attestation(available=99))
-    assert box.attestations()[0].available == MAX_REPEATS - 2
+    assert box.attestations()[0].opinion.available == MAX_REPEATS - 2
     assert len(box.attestations()) == 1
 
 
@@ -203,6 +205,7 @@ def test_an_attestation_in_the_reveal_phase_speaks_of_reveals_that_are_here():
     box = inbox(Phase.REVEAL)
     box.accept_reveal(reveal(0))
     refused("NotRevealed", box.accept_attestation, attestation(5, available=0b101))
+    refused("NotRevealed", box.accept_attestation, attestation(5, available=0b1, harmful=0b100))
     refused("BadSignature", box.accept_attestation, attestation(5, available=0b1, by=0))
     box.accept_attestation(attestation(5, available=0b1))
     box.accept_reveal(reveal(2))

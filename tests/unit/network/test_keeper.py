@@ -9,6 +9,7 @@ from network.abi import Event
 from network.due import (
     MAX_SETTLED,
     Kind,
+    agreed,
     can_freeze_early,
     due_transition,
     settle_batch,
@@ -21,7 +22,7 @@ from network.remedies import REMEDIES
 from network.run import OpenRound, RunParams, Totals
 from network.transactions import Call
 from protocol.cid import Cid
-from protocol.rounds import InputEntry, Phase, UpdateHeader
+from protocol.rounds import InputEntry, Opinion, Phase, Tally, UpdateHeader
 
 ME = "0x" + "11" * 20
 ROOT = b"\x01" * 32
@@ -117,7 +118,7 @@ def test_a_frozen_round_wants_a_proposal_until_its_deadline():
 
 
 def test_an_audit_ends_early_when_everything_revealed_is_available():
-    full = {0: 0b111, 1: 0b111}
+    full = {0: Opinion(available=0b111), 1: Opinion(available=0b111)}
     assert due(Phase.AUDIT, history(reveals=(0, 1, 2)), reveals=3) is None
     early = due(Phase.AUDIT, history(reveals=(0, 1, 2), attested=full), reveals=3)
     assert early.kind is Kind.FREEZE
@@ -126,16 +127,26 @@ def test_an_audit_ends_early_when_everything_revealed_is_available():
 
 def test_an_audit_ends_early_when_everybody_has_spoken():
     found = history(reveals=(0, 1, 2))
-    assert not can_freeze_early(found, fold(found), {0: 0b1, 1: 0b11})
-    assert can_freeze_early(found, fold(found), {0: 0b1, 1: 0b11, 2: 0})
+    said = {0: Opinion(available=0b1), 1: Opinion(available=0b11, harmful=0b1)}
+    assert not can_freeze_early(found, fold(found), said)
+    assert can_freeze_early(found, fold(found), {**said, 2: Opinion(available=0)})
+
+
+def test_an_audit_goes_on_while_an_update_may_still_be_called_harmful():
+    found = history(reveals=(0, 1, 2))
+    all_fine, one_harms = Opinion(available=0b111), Opinion(available=0b111, harmful=0b1)
+    assert not can_freeze_early(found, fold(found), {0: all_fine, 1: one_harms})
+    assert can_freeze_early(found, fold(found), {0: one_harms, 1: one_harms})
+    assert can_freeze_early(found, fold(found), {0: all_fine, 1: one_harms, 2: all_fine})
 
 
 def test_what_was_posted_counts_as_available():
     found = history(reveals=(0, 1))
-    found.events.append(
+    seen = fold(found)
+    seen.apply(
         Event(
             name="AttestationsPosted",
-            args=SimpleNamespace(available=0b11),
+            args=SimpleNamespace(round=1, available=0b11, harmful=0b10, contested=0b100),
             address=ME,
             block_number=1,
             block_hash="",
@@ -143,7 +154,8 @@ def test_what_was_posted_counts_as_available():
             log_index=0,
         )
     )
-    assert can_freeze_early(found, fold(found), {})
+    assert can_freeze_early(found, seen, {})
+    assert agreed(found, seen, {}) == Tally(available=0b11, harmful=0b10, contested=0)
 
 
 def test_nothing_is_due_while_the_events_lag_behind_the_chain():

@@ -18,7 +18,7 @@ from network.relay import (
     reveals_to_bytes,
 )
 from protocol.errors import InvalidMessage, RelayRefused, RelayUnavailable
-from protocol.rounds import UpdateHeader
+from protocol.rounds import Opinion, UpdateHeader
 from protocol.strict_json import canonical_bytes
 
 HEAD = {"run": "0x" + "Ab" * 20, "round_id": 3, "attempt": 4, "seat": 5}
@@ -38,7 +38,9 @@ REVEAL = RevealMessage(
     ),
     salt=b"\x09" * 32,
 )
-ATTESTATION = SignedAttestation(**HEAD, available=(1 << 256) - 1, signature=SIGNATURE)
+ATTESTATION = SignedAttestation(
+    **HEAD, opinion=Opinion(available=(1 << 256) - 1, harmful=1 << 255), signature=SIGNATURE
+)
 MESSAGES = [COMMITMENT, REVEAL, ATTESTATION]
 
 

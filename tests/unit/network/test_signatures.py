@@ -3,13 +3,14 @@
 from network.keys import TEST_KEY_VARIABLE, CompactSignature, unlock_test_key
 from network.signatures import signer_of
 from protocol.messages import attestation_typed_data
+from protocol.rounds import Opinion
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 def typed_data(available=5, run="0x" + "22" * 20):
     return attestation_typed_data(
-        chain_id=31337, run=run, round_id=1, attempt=1, available=available
+        chain_id=31337, run=run, round_id=1, attempt=1, opinion=Opinion(available=available)
     )
 
 

@@ -7,9 +7,9 @@ from protocol.merkle import MerkleTree
 from protocol.rounds import (
     COMMITMENT_BYTES,
     InputEntry,
+    Opinion,
     UpdateHeader,
     aggregator_rank,
-    available_seats,
     bitmap_of,
     commitment_hash,
     header_hash,
@@ -18,6 +18,7 @@ from protocol.rounds import (
     rank_of,
     reward_wei,
     seats_in,
+    tally,
     trace_root,
     weights,
 )
@@ -104,13 +105,18 @@ def test_sums_give_the_vectors(vectors, unhex):
     for case in rounds["aggregator_ranks"]:
         rank = aggregator_rank(index=case["index"], count=case["count"], seed=unhex(case["seed"]))
         assert rank == case["result"]
-    case = rounds["available"]
-    seats = available_seats(
-        attestations={int(seat): int(bits) for seat, bits in case["attestations"].items()},
-        stakes_gwei={int(seat): int(stake) for seat, stake in case["stakes_gwei"].items()},
-        total_gwei=int(case["total_gwei"]),
-    )
-    assert list(seats) == case["result"]
+    for case in rounds["tallies"]:
+        told = tally(
+            opinions={
+                int(seat): Opinion(**{name: int(bits) for name, bits in said.items()})
+                for seat, said in case["opinions"].items()
+            },
+            stakes_gwei={int(seat): int(stake) for seat, stake in case["stakes_gwei"].items()},
+            total_gwei=int(case["total_gwei"]),
+        )
+        assert [str(told.available), str(told.harmful), str(told.contested)] == [
+            case[name] for name in ("available", "harmful", "contested")
+        ]
     roster = int(rounds["ranks"]["roster"])
     for seat, rank in rounds["ranks"]["result"].items():
         assert rank_of(int(seat), roster) == rank
@@ -210,16 +216,37 @@ def test_nobody_has_no_weight():
 
 
 def test_exactly_two_thirds_of_the_stake_make_an_update_available():
-    votes = {0: 0b11, 1: 0b01}
-    assert available_seats(attestations=votes, stakes_gwei={0: 1, 1: 1}, total_gwei=3) == (0,)
-    assert available_seats(attestations=votes, stakes_gwei={0: 1, 1: 1}, total_gwei=4) == ()
+    said = {0: Opinion(available=0b11), 1: Opinion(available=0b01)}
+    assert tally(opinions=said, stakes_gwei={0: 1, 1: 1}, total_gwei=3).available == 0b1
+    assert tally(opinions=said, stakes_gwei={0: 1, 1: 1}, total_gwei=4).available == 0
+
+
+def test_harm_is_settled_when_those_who_are_silent_can_not_change_it():
+    """Two thirds settle that an update is harmful, more than one third that it is not."""
+
+    def told(*harmful):
+        said = {seat: Opinion(available=1, harmful=bits) for seat, bits in enumerate(harmful)}
+        found = tally(opinions=said, stakes_gwei=dict.fromkeys(range(3), 1), total_gwei=3)
+        return found.harmful & 1, found.contested & 1
+
+    assert [told(), told(0), told(1), told(1, 0), told(0, 1)] == [(0, 1)] * 5
+    assert [told(1, 1), told(1, 0, 1)] == [(1, 0)] * 2
+    assert [told(0, 0), told(1, 0, 0)] == [(0, 0)] * 2
 
 
 def test_a_voice_without_a_stake_is_refused():
     with pytest.raises(InvalidRound):
-        available_seats(attestations={3: 1}, stakes_gwei={0: 1}, total_gwei=1)
-    with pytest.raises(InvalidRound):
-        available_seats(attestations={0: 1 << 256}, stakes_gwei={0: 1}, total_gwei=1)
+        tally(opinions={3: Opinion(available=1)}, stakes_gwei={0: 1}, total_gwei=1)
+
+
+def test_an_opinion_of_more_seats_than_there_are_is_refused():
+    for wrong in (
+        {"available": 1 << 256},
+        {"available": -1},
+        {"available": 0, "harmful": 1 << 256},
+    ):
+        with pytest.raises(InvalidRound):
+            Opinion(**wrong)
 
 
 def test_bitmaps_and_seats_are_the_same_thing():

@@ -11,6 +11,7 @@ import pytest
 from unit.trainer.makers import digest, entry, key
 
 from protocol.errors import AlreadyRunning, JournalCorrupt, JournalUnavailable
+from protocol.rounds import Opinion
 from trainer.journal import RoundJournal, Stage, exclusive
 
 
@@ -28,7 +29,7 @@ def test_an_entry_outlives_its_process(path):
     journal = RoundJournal(path)
     bound = journal.bind(entry())
     journal.advance(bound, Stage.COMMITTED)
-    journal.attest(bound.key, 0b101)
+    journal.attest(bound.key, Opinion(available=0b101, harmful=0b1))
     journal.close()
     again = reopened(path)
     found = again.find(bound.key)
@@ -39,7 +40,7 @@ def test_an_entry_outlives_its_process(path):
         bound.commitment,
     )
     assert found.stage is Stage.COMMITTED
-    assert again.attested(bound.key) == 0b101
+    assert again.attested(bound.key) == Opinion(available=0b101, harmful=0b1)
     again.close()
 
 
@@ -53,10 +54,11 @@ def test_an_attempt_is_bound_once(path):
 
 
 def test_an_attempt_is_attested_once(path):
-    """Two bitmaps of one attempt never leave the node."""
+    """Two opinions of one attempt never leave the node."""
     journal = RoundJournal(path)
-    assert journal.attest(key(), 0b1) == 0b1
-    assert journal.attest(key(), 0b11) == 0b1
+    first = Opinion(available=0b1)
+    assert journal.attest(key(), first) == first
+    assert journal.attest(key(), Opinion(available=0b1, harmful=0b1)) == first
     journal.close()
 
 
@@ -135,6 +137,7 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
+from protocol.rounds import Opinion
 from trainer.journal import RoundJournal
 from unit.trainer.makers import entry
 journal = RoundJournal(Path({path!r}))

@@ -7,9 +7,11 @@ from unit.trainer.makers import entry
 
 from network.remedies import REMEDIES
 from protocol.errors import RelayRefused, RelayUnavailable
+from protocol.rounds import Opinion
 from trainer.submitting import RESEND_S, Submitter, Window
 
 WINDOW = Window(started_s=100.0, deadline_s=200.0)
+SAID = Opinion(available=0b1)
 
 
 class FakeRelay:
@@ -29,6 +31,7 @@ class FakeRun:
     def __init__(self):
         self.progress = 0
         self.posted = 0
+        self.harmful = 0
 
     def commit(self, **values):
         return ("commit", values)
@@ -44,7 +47,7 @@ class FakeRun:
 
     def read(self, function, *_):
         assert function == "posted"
-        return self.posted
+        return (self.posted, self.harmful, 0)
 
 
 class FakeSender:
@@ -121,14 +124,14 @@ def test_an_early_attestation_goes_to_the_relay_alone_until_it_takes_it():
     refusal = RelayRefused(error_name="NotRevealed", reason="no", hint="again")
     relay, sender = FakeRelay(refusal), FakeSender()
     made, clock = submitter(relay=relay, sender=sender)
-    assert not made.attest_early(entry().key, 3, 0b1)
+    assert not made.attest_early(entry().key, 3, SAID)
     relay.failure = None
-    assert not made.attest_early(entry().key, 3, 0b1)
+    assert not made.attest_early(entry().key, 3, SAID)
     clock.now_s += RESEND_S
-    assert made.attest_early(entry().key, 3, 0b1)
-    assert made.attest(entry().key, 3, 0b1, WINDOW) is None  # it stays valid in the audit
+    assert made.attest_early(entry().key, 3, SAID)
+    assert made.attest(entry().key, 3, SAID, WINDOW) is None  # it stays valid in the audit
     clock.now_s = 175.0
-    assert made.attest(entry().key, 3, 0b1, WINDOW) == "chain"
+    assert made.attest(entry().key, 3, SAID, WINDOW) == "chain"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_without_a_relay_everything_goes_by_chain():
     made, _ = submitter(sender=sender)
     assert made.commit(entry(), WINDOW) == "chain"
     assert made.reveal(entry(), WINDOW) == "chain"
-    assert made.attest(entry().key, 3, 0b1, WINDOW) == "chain"
+    assert made.attest(entry().key, 3, SAID, WINDOW) == "chain"
     assert [what for _, what in sender.sent] == ["commit", "reveal", "attest"]
     assert len({key for key, _ in sender.sent}) == len(sender.sent)
 
@@ -184,5 +187,15 @@ def test_a_voice_that_changes_nothing_is_not_paid_for():
     run, sender = FakeRun(), FakeSender()
     run.posted = 0b11
     made, _ = submitter(run=run, sender=sender)
-    assert made.attest(entry().key, 3, 0b1, WINDOW) is None
+    assert made.attest(entry().key, 3, SAID, WINDOW) is None
     assert sender.sent == []
+
+
+def test_a_voice_that_calls_an_update_harmful_is_heard_until_that_is_known():
+    run, sender = FakeRun(), FakeSender()
+    run.posted, run.harmful = 0b11, 0b10
+    made, _ = submitter(run=run, sender=sender)
+    said = Opinion(available=0b11, harmful=0b10)
+    assert made.attest(entry().key, 3, said, WINDOW) is None
+    run.harmful = 0
+    assert made.attest(entry().key, 3, said, WINDOW) == "chain"

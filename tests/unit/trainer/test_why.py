@@ -67,6 +67,22 @@ STORIES = {
         lambda s: both_revealed(s).frozen(included=0b11, available=0b11),
         Reason.NOT_FINAL,
     ),
+    "harmful": (
+        lambda s: (
+            both_revealed(s)
+            .frozen(included=0b11, available=0b11)
+            .tell("UpdatesUnpaid", round=1, seats=0b01)
+        ),
+        Reason.HARMFUL,
+    ),
+    "another's is harmful": (
+        lambda s: (
+            both_revealed(s)
+            .frozen(included=0b11, available=0b11)
+            .tell("UpdatesUnpaid", round=1, seats=0b10)
+        ),
+        Reason.NOT_FINAL,
+    ),
     "failed": (
         lambda s: both_committed(s).tell("RoundFailed", round=1, reason=1),
         Reason.ROUND_FAILED,
@@ -92,6 +108,14 @@ def test_pay_comes_with_its_weight():
     final(story)
     said = explain(story.fold, 1, ME)
     assert (said.earned_wei, said.expected_wei, said.weight) == (32768, 32768, 32768)
+
+
+def test_a_harmful_update_is_owed_nothing():
+    story = Story()
+    final(story)
+    story.tell("UpdatesUnpaid", round=1, seats=0b01)
+    said = explain(story.fold, 1, ME)
+    assert (said.reason, said.expected_wei) == (Reason.HARMFUL, 0)
 
 
 def test_fees_are_named():
