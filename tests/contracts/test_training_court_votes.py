@@ -752,7 +752,7 @@ def test_bonds_when_the_base_fee_rises(run: TrialRun) -> None:
     dear = run.court.bondsWei()
     assert (dear.sideWei, dear.appealWei) == (4 * cheap.sideWei, 4 * cheap.appealWei)
     ticket = cheap.appealWei // 63
-    assert cheap.sideWei - 78 * ticket == 2 * 300_000 * GWEI
+    assert cheap.sideWei - 78 * ticket == 2 * 400_000 * GWEI
     run.evm.rpc("anvil_setNextBlockBaseFeePerGas", hex(0))
     run.evm.rpc("evm_mine")
 
