@@ -45,14 +45,19 @@ def build_model(
 
     """
     model = task.model(params)
-    arrays = layout.unflatten(dequantize(theta, fraction_bits))
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    if shapes != {name: array.shape for name, array in arrays.items()}:
+    if shapes != {tensor.name: tensor.shape for tensor in layout.tensors}:
         raise InvalidTask(task=task.name, reason="its model and the run's layout differ")
+    set_parameters(model, layout, theta, fraction_bits)
+    return model
+
+
+def set_parameters(model: nn.Module, layout: Layout, theta: Theta, fraction_bits: int) -> None:
+    """Set the parameters of a model of this layout to theta * 2^-F rounded to float32."""
+    arrays = layout.unflatten(dequantize(theta, fraction_bits))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(torch.from_numpy(arrays[name]))
-    return model
 
 
 def quantize_model(model: nn.Module, layout: Layout, fraction_bits: int, step: int) -> Theta:

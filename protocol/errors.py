@@ -10,7 +10,7 @@ CommonweightError
 │   ├── ChainError               RpcUnavailable  WrongChain  NotAContract  CodeMismatch  NotARun
 │   │                            NotEnrolled  TransactionReverted  TransactionStuck  RpcRejected
 │   │                            InsufficientFunds  ClockSkew  NonceConflict  IntentConflict
-│   │                            JournalUnavailable
+│   │                            JournalUnavailable  InvalidBlockHeader
 │   ├── StoreError               ContentUnavailable  ContentTooLarge  StoreTimeout  StoreFull
 │   │                            StoreUnavailable
 │   ├── RelayError               RelayUnavailable  RelayRefused
@@ -280,6 +280,15 @@ class NotARun(ChainError):
     advice = "do not stake; ask the sponsor for the address that RunCreated names"
     address: Address
     factory: Address
+
+
+class InvalidBlockHeader(ChainError):
+    """A node told a block whose fields do not give its hash."""
+
+    problem = "the header of block {number} can not be built: {reason}"
+    advice = "ask another RPC endpoint; on a chain with other header fields, update this program"
+    number: object
+    reason: str
 
 
 class TransactionReverted(ChainError):

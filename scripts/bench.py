@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from scripts.court_gas import tables as court_tables
 from scripts.gas_bench import harness
 from scripts.gas_bench import measure as measure_gas
 from scripts.gas_bench import table as gas_table
+from scripts.trial_gas import tables as trial_tables
 
-PARTS = ("gas", "court", "merge", "tree", "rounds")
 _REPEATS = 3
 _CORES = os.cpu_count() or 1
 
@@ -136,24 +136,41 @@ def rounds_table(rounds: int, console: Console) -> Table:
     return table
 
 
+def _trace(quick: bool, _: Console) -> list[Table]:  # noqa: FBT001 - as above
+    from scripts.trace_bench import trace_table  # noqa: PLC0415 - imports torch
+
+    return [trace_table(quick=quick)]
+
+
+def _effects(quick: bool, _: Console) -> list[Table]:  # noqa: FBT001 - as above
+    from scripts.effects_bench import effects_table  # noqa: PLC0415 - imports torch
+
+    return [effects_table(quick=quick)]
+
+
+_MEASURES: dict[str, Callable[[bool, Console], Iterable[Table]]] = {
+    "gas": lambda _, __: [gas_table(measure_gas())],
+    "court": lambda _, __: court_tables(lambda: harness(real_court=True)),
+    "trial": lambda _, __: trial_tables(lambda: harness(real_training_court=True)),
+    "merge": lambda quick, _: [merge_table(1_000_000 if quick else 10_000_000)],
+    "tree": lambda quick, _: [tree_table(16 << 20 if quick else 100 << 20)],
+    "trace": _trace,
+    "effects": _effects,
+    "rounds": lambda quick, console: [rounds_table(4 if quick else 12, console)],
+}
+PARTS = tuple(_MEASURES)
+
+
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(PARTS), help="parts to measure")
 @click.option("--quick", is_flag=True, help="smaller arrays, fewer rounds")
 def main(only: tuple[str, ...], quick: bool) -> None:  # noqa: FBT001 - click's
     """Print every table of the benchmark."""
     console = Console()
-    chosen = only or PARTS
-    if "gas" in chosen:
-        console.print(gas_table(measure_gas()))
-    if "court" in chosen:
-        for court_table in court_tables(lambda: harness(real_court=True)):
-            console.print(court_table)
-    if "merge" in chosen:
-        console.print(merge_table(1_000_000 if quick else 10_000_000))
-    if "tree" in chosen:
-        console.print(tree_table(16 << 20 if quick else 100 << 20))
-    if "rounds" in chosen:
-        console.print(rounds_table(4 if quick else 12, console))
+    for part in PARTS:
+        if part in (only or PARTS):
+            for table in _MEASURES[part](quick, console):
+                console.print(table)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ contract CourtGamesTest is CourtScene {
         for (uint256 move = 0; move < moves; ++move) {
             _play(id, _word(seed, "move", move));
         }
-        Round memory gone = Round(0, _root(RIGHT), PROPOSER, 0, 0, RoundStatus.Open, false);
+        Round memory gone = Round(0, _root(RIGHT), PROPOSER, 0, 0, RoundStatus.Open, false, false, 0);
         _run.setRound(ROUND, gone);
         if (seed % 2 == 0) _court.endDispute(id);
         else _play(id, _word(seed, "last", 0));

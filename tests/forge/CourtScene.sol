@@ -66,6 +66,12 @@ abstract contract CourtScene is Scene {
         }
     }
 
+    /// @dev An opening that is none any more. One level's long form without its last sum is the short form.
+    function _spoiled(bytes memory opening, uint256 seed) internal pure returns (bytes memory out) {
+        out = _mutated(opening, seed);
+        if (out.length + 12 == opening.length) out[0] ^= 0x01;
+    }
+
     function _mutatedList(bytes32[] memory list, uint256 seed) internal pure returns (bytes32[] memory out) {
         if (list.length == 0 || seed % 3 == 0) return new bytes32[](seed % 300);
         out = list;

@@ -66,13 +66,15 @@ abstract contract Scene is Support {
         for (uint256 s = 0; s < ends.length; ++s) {
             _run.setInputsHash(ROUND, uint8(s), sha256(_inputsOf(s)));
         }
-        _run.setRound(ROUND - 1, Round(0, _root(PARENT), PROPOSER, 0, 0, RoundStatus.Final, false));
+        _run.setRound(ROUND - 1, Round(0, _root(PARENT), PROPOSER, 0, 0, RoundStatus.Final, false, false, 0));
         _propose(_root(RIGHT));
     }
 
     function _propose(bytes32 modelRoot) internal {
         uint40 end = uint40(block.timestamp + 3_600);
-        _run.setRound(ROUND, Round(bytes32("seed"), modelRoot, PROPOSER, end, 0, RoundStatus.Proposed, false));
+        _run.setRound(
+            ROUND, Round(bytes32("seed"), modelRoot, PROPOSER, end, 0, RoundStatus.Proposed, false, false, 0)
+        );
         Current memory c;
         (c.round, c.attempt, c.rosterCount) = (ROUND, 9, uint16(_updates.length));
         _run.setCurrent(c, (1 << _updates.length) - 1);

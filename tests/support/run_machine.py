@@ -261,7 +261,7 @@ class RunMachine(RunInvariants):
 
     @rule(steps=st.integers(1, 5), harm=harms)
     def go_on(self, steps: int, harm: tuple[int, ...] = ()) -> None:
-        """The honest way: whatever comes next, several times; trials end in time."""
+        """The honest way, several times: whatever comes next; the oldest round has no trials."""
         for _ in range(steps):
             phase = self.now.phase
             SEEN[Phase(phase).name] += 1
