@@ -2,7 +2,7 @@
 
 import structlog
 
-from network.artifacts import abi_of, knows
+from network.artifacts import abi_of
 from network.contract import Contract
 from network.ethereum import read_code
 from network.remedies import REMEDIES
@@ -15,22 +15,20 @@ from protocol.types import Address, Wei
 
 _log = structlog.get_logger(__name__)
 
-COURT = "TrainingCourt"
-
 
 def fund_audits(rpc: Rpc, sender: TransactionSender, run: Address, amount_wei: Wei) -> Wei:
     """Give the court that the run names so much for audits, once; gives what it got.
 
-    Nothing, with a warning, where the run names no court that this version knows: then nobody
-    audits. Raises what TransactionSender.send raises.
+    Nothing, with a warning, where the run names no court: then nobody audits. Raises what
+    TransactionSender.send raises.
     """
     if not amount_wei:
         return Wei(0)
     court = RunContract(rpc, run).read("trainingCourt")
-    if court == ZERO_ADDRESS or not knows(COURT) or not _has_code(rpc, court):
+    if court == ZERO_ADDRESS or not _has_code(rpc, court):
         _log.warning("no_training_court", run=run, problem="nobody is paid for audits of this run")
         return Wei(0)
-    abi = abi_of(COURT)
+    abi = abi_of("TrainingCourt")
     contract = Contract(rpc, court, abi, RevertCatalogue(abi, REMEDIES))
     call = contract.prepare("fundAudits", run, value_wei=amount_wei)
     sender.send(f"fund-audits/{run.lower()}/{amount_wei}", call)

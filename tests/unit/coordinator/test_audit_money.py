@@ -2,20 +2,12 @@
 
 import pytest
 
-from coordinator import audit_money
 from coordinator.audit_money import fund_audits
-from network.abi import Abi
+from network.artifacts import abi_of
 from network.run import ZERO_ADDRESS
 
 RUN = "0x" + "11" * 20
 COURT = "0x" + "22" * 20
-FUND_AUDITS = {
-    "type": "function",
-    "name": "fundAudits",
-    "inputs": [{"name": "run", "type": "address"}],
-    "outputs": [],
-    "stateMutability": "payable",
-}
 
 
 class FakeRpc:
@@ -40,34 +32,19 @@ class FakeSender:
         self.sent.append((key, call))
 
 
-@pytest.fixture
-def known(monkeypatch):
-    monkeypatch.setattr(audit_money, "knows", lambda _: True)
-    monkeypatch.setattr(audit_money, "abi_of", lambda _: Abi([FUND_AUDITS]))
-
-
-@pytest.mark.usefixtures("known")
 def test_the_court_that_the_run_names_is_given_the_money_under_one_key():
     sender = FakeSender()
     assert [fund_audits(FakeRpc(), sender, RUN, 7) for _ in range(2)] == [7, 7]
     (first, call), (second, _) = sender.sent
     assert first == second
     assert (call.recipient.lower(), call.value_wei) == (COURT, 7)
-    assert call.data[4:].hex() == RUN[2:].rjust(64, "0")
+    assert call.data == abi_of("TrainingCourt").encode("fundAudits", RUN)
 
 
-@pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("rpc", [FakeRpc(court=ZERO_ADDRESS), FakeRpc(code="0x")])
 def test_without_a_court_nothing_is_sent(rpc):
     sender = FakeSender()
     assert fund_audits(rpc, sender, RUN, 7) == 0
-    assert sender.sent == []
-
-
-def test_a_court_that_this_version_does_not_know_gets_nothing(monkeypatch):
-    monkeypatch.setattr(audit_money, "knows", lambda _: False)
-    sender = FakeSender()
-    assert fund_audits(FakeRpc(), sender, RUN, 7) == 0
     assert sender.sent == []
 
 
