@@ -23,7 +23,7 @@ from protocol.rounds import Opinion, Phase, UpdateHeader, bitmap_of, commitment_
 class FakeTrainer(threading.Thread):
     """Follows one run over a relay until it is stopped; without `attests` it says no word of it.
 
-    Without `exchanges` it looks at no header before it is on chain.
+    Without `exchanges` it looks at no header before it is on chain. It calls `harmful` seats so.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class FakeTrainer(threading.Thread):
         chain_id: int = 31337,
         attests: bool = True,
         exchanges: bool = True,
+        harmful: int = 0,
     ) -> None:
         super().__init__(daemon=True)
         self.rpc = Rpc([rpc_url], chain_id=chain_id)
@@ -47,7 +48,7 @@ class FakeTrainer(threading.Thread):
         self.heads = HeadWatcher(self.rpc, websocket_urls=[websocket_url], poll_s=0.2)
         self.signer, self.store, self.layout = signer, store, layout
         self.relay_url = relay_url
-        self.attests, self.exchanges = attests, exchanges
+        self.attests, self.exchanges, self.harmful = attests, exchanges, harmful
         self.stopping = threading.Event()
         self.sent: set[tuple[int, Phase | str, int]] = set()
         self.refusals: list[str] = []
@@ -138,7 +139,8 @@ class FakeTrainer(threading.Thread):
             self.sent.add(mark)
 
     def _attest(self, relay, good, head, domain):
-        opinion = Opinion(available=bitmap_of(good))
+        available = bitmap_of(good)
+        opinion = Opinion(available=available, harmful=available & self.harmful)
         data = attestation_typed_data(opinion=opinion, **domain)
         signature = self.signer.sign_typed_data(data)
         relay.send_attestation(SignedAttestation(**head, opinion=opinion, signature=signature))

@@ -48,7 +48,7 @@ class World:
     def __init__(self, anvil, folder):
         self.anvil, self.folder = anvil, folder
         self.evm = Evm(anvil.url)
-        self.stage = Stage(self.evm)
+        self.stage = Stage(self.evm, real_training_court=True)
         self.deployment = Deployment(factory=self.stage.factory.address, first_block=0)
         self.store = LocalStore(folder / "store")
         self.task = load_task("digits")
@@ -232,6 +232,25 @@ def test_a_run_goes_on_in_two_transactions_a_round(world):
     # bond, registration, opening, two a round, and the last settlement; bonds are topped up.
     assert world.transactions_of(1) <= 3 + 2 * 6 + 1 + 6
     assert {found.round_id for found in told} == set(range(1, 7))
+
+
+def test_an_update_that_two_thirds_call_harmful_is_merged_and_not_paid(world):
+    """Also when the third of the stake that does not say so spoke first."""
+    made = world.create()
+    assert made.audits_wei == 10 * 2 // 10 * world.run.params.audit_reward_wei
+    court = world.stage.training_court
+    assert court.auditPoolWei(world.run.address) == made.audits_wei
+    with world.coordinator(rounds=3, wait_final=True, register=True) as (driver, relay):
+        for place, harmful in enumerate((0, 0b001, 0b001)):
+            world.trainer(2 + place, relay.url, harmful=harmful)
+        driver.drive()
+    fold = world.fold()
+    world.check_models()
+    for number in (2, 3):
+        found = fold.rounds[number]
+        trainers = {seat: revealed.trainer for seat, revealed in found.reveals.items()}
+        assert (found.included, found.unpaid) == (0b111, 0b001)
+        assert found.rewards_wei.keys() == {trainers[1], trainers[2]}
 
 
 def test_trainers_who_wait_for_the_chain_are_served_by_the_long_way(world):
