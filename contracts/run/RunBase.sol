@@ -82,6 +82,8 @@ abstract contract RunBase is IRunBase {
         // A round that has no proposal yet shows its seed, not what the ring held before it.
         // slither-disable-next-line incorrect-equality: round numbers are counted
         if (round == current.round && current.phase != Phase.Idle) {
+            // slither-disable-next-line incorrect-equality: phases are an enum
+            bool isFrozen = current.phase == Phase.Merge;
             record = Round({
                 seed: record.seed,
                 modelRoot: 0,
@@ -91,7 +93,7 @@ abstract contract RunBase is IRunBase {
                 status: RoundStatus.Open,
                 anyUnpaid: false,
                 anyTrial: false,
-                frozenAt: current.phase == Phase.Merge ? record.frozenAt : 0
+                frozenAt: isFrozen ? record.frozenAt : 0
             });
         }
     }
