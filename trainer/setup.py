@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from eth_utils.address import is_address, to_checksum_address
 
-from network.court.bench import MAX_RANK
+from network.bench import MAX_RANK
 from network.court.contract import MergeCourtContract, known_court
 from network.court.watch import CourtWatch, open_watch
 from network.deployment import find_deployment
