@@ -97,7 +97,7 @@ class Auditor:
 
     def look(self, view: View, docket: Docket) -> None:
         """Audit what this account was drawn for, oldest round first."""
-        self._queued = self._owed = 0
+        self.begin()
         for number in range(view.totals.last_final + 1, view.current.round_id + 1):
             found = view.fold.rounds.get(number)
             if found is None or not found.inputs or is_settled(found):
@@ -105,7 +105,7 @@ class Auditor:
             drawn = self._draws.drawn_for(view.fold, found, self._bench.me)
             if not drawn:
                 continue
-            notes = {seat: self._audit(view, found, seat) for seat in drawn}
+            notes = {seat: self.audit(view, found, seat) for seat in drawn}
             self._post(docket.fold, found, [note for note in notes.values() if note is not None])
             for note in notes.values():
                 if note is not None:
@@ -113,7 +113,11 @@ class Auditor:
 
     # -- replays
 
-    def _audit(self, view: View, found: RoundHistory, seat: Seat) -> AuditNote | None:
+    def begin(self) -> None:
+        """A new look."""
+        self._queued = self._owed = 0
+
+    def audit(self, view: View, found: RoundHistory, seat: Seat) -> AuditNote | None:
         """The note on an update; None while there is none."""
         revealed = found.reveals[seat]
         note = self.find(found, revealed)
@@ -188,10 +192,11 @@ class Auditor:
         for note in due:
             data = finding_typed_data(
                 chain_id=self._id.chain_id,
+                court=bench.clerk.court.address,
                 run=self._id.run,
                 round_id=found.round_id,
-                seed=found.seed,
                 seat=note.seat,
+                update_root=note.update_root,
                 finding=int(note.finding),
             )
             signed.append((note.seat, note.finding, self._signer.sign_typed_data(data)))

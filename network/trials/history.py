@@ -14,6 +14,7 @@ from protocol.types import Address, BlockNumber, Digest, RoundId, Seat, Wei
 
 KEPT_BLOCKS = 8_192
 """How long an ended trial is remembered: jurors are paid and fined after its end."""
+KEEP_ALL = 1 << 62
 
 _NAMES = (
     "Accused",
