@@ -32,6 +32,7 @@ TRIAL_RACES = tuple(
         "NothingToClaim",
         "NothingToFine",
         "NothingToPay",
+        "WindowClosed",
         "WrongRound",
         "WrongState",
     )

@@ -26,6 +26,7 @@ _NAMES = (
     "VoteOpened",
     "VotesCounted",
     "Appealed",
+    "Redrawn",
     "TrialEnded",
     "JurorPaid",
     "JurorFined",
@@ -200,6 +201,9 @@ class TrialFold:
         if found is not None:
             found.appellant = event.args.appellant
         return found is not None
+
+    def _on_Redrawn(self, event: Event) -> bool:  # noqa: N802
+        return self._find(event) is not None
 
     def _on_TrialEnded(self, event: Event) -> bool:  # noqa: N802
         found = self._find(event)
