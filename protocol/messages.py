@@ -97,7 +97,11 @@ def finding_typed_data(
 
 
 def _typed_data(
-    chain_id: int, contract: Address, name: str, fields: list[dict[str, str]], message: dict[str, Any]
+    chain_id: int,
+    contract: Address,
+    name: str,
+    fields: list[dict[str, str]],
+    message: dict[str, Any],
 ) -> TypedData:
     return {
         "types": {"EIP712Domain": _DOMAIN_TYPE, name: fields},

@@ -28,7 +28,6 @@ TRIAL_RACES = tuple(
         "AlreadyVoted",
         "ClockRanOut",
         "NotFrozen",
-        "NothingToAppeal",
         "NothingToClaim",
         "NothingToFine",
         "NothingToPay",
@@ -36,7 +35,6 @@ TRIAL_RACES = tuple(
         "WrongRound",
         "WrongState",
     )
-    if name in REMEDIES
 )
 """Refusals that say that somebody was faster, or that the thing is over: look again."""
 

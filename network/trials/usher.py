@@ -11,6 +11,7 @@ import structlog
 from network.desk import Failed, Finished
 from network.history import RoundHistory
 from network.keeper import View
+from network.remedies import REMEDIES
 from network.transactions import Receipt
 from network.trials.bench import Docket, PendingTrial, TrialBench, round_of
 from network.trials.contract import Finding, Trial, TrialState
@@ -91,7 +92,7 @@ class Usher:
         elif found is not None:
             work = self._seating(one, trial, found)
             tried = bench.desk.ask(("seat jury", *name), work)
-            if isinstance(tried, Failed) and type(tried.error).__name__ == "BlockNotKnown":
+            if isinstance(tried, Failed) and isinstance(tried.error, REMEDIES["BlockNotKnown"]):
                 bench.desk.ask(
                     ("redraw", *name), lambda: bench.clerk.redraw(one.number, trial.draw_block)
                 )

@@ -75,7 +75,8 @@ class TrialRun(Run):
         for event in frozen.all("UpdatesFrozen"):
             now = self.contract.current()
             self.headers[event.round] = [
-                self.header(entry.seat, event.round, now.attempt) for entry in self.roll(event.round)
+                self.header(entry.seat, event.round, now.attempt)
+                for entry in self.roll(event.round)
             ]
 
     def roll(self, round_id: int) -> list[InputEntry]:
@@ -282,9 +283,7 @@ class TrialGame:
             while int(self.run.evm.rpc("eth_blockNumber"), 16) < number:
                 self.run.evm.rpc("evm_mine")
             arguments["header"] = self.run.block_header(number)
-        receipt: Receipt = self.court.seatJury(
-            self.id, *arguments.values(), sender=KEEPER.address
-        )
+        receipt: Receipt = self.court.seatJury(self.id, *arguments.values(), sender=KEEPER.address)
         for event in receipt.all("JurySeated"):
             self.jury = {
                 self.person(account): tickets
