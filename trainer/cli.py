@@ -15,7 +15,7 @@ import click
 
 from network.logs import configure_logs
 from network.settings import load_settings
-from protocol.errors import CommonweightError
+from protocol.errors import CommonweightError, InvalidSetting
 from trainer.report import LineReport
 from trainer.selftest import MODES, SelfTestMode
 from trainer.setup import Session, StartOptions, opened
@@ -298,6 +298,43 @@ def withdraw(session: Session, as_json: bool, wei: int | None) -> None:
 def claim(session: Session, as_json: bool) -> None:
     """Send home what the run and its courts owe: rewards, bonds that came back, jurors' pay."""
     _show(as_json, "claimed", amount_wei=str(session.account.claim()))
+
+
+@main.command(
+    epilog="\b\nExample:\n  commonweight-trainer calibrate --against threads-2 --against cuda"
+)
+@click.option("--task", default="digits", help="the task whose training is compared")
+@click.option("--device", default="cpu", help="of the reference: auto, cpu or cuda")
+@click.option(
+    "--against", multiple=True, help="threads-2, avx2, sse4 or cuda [default: all on CPU]"
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("docs/calibration.md"),
+    help="the page to write",
+)
+@click.option("--json", "own_json", is_flag=True, help="write JSON")
+@click.pass_obj
+def calibrate(
+    shared: Shared, task: str, device: str, against: tuple[str, ...], output: Path, own_json: bool
+) -> None:
+    """Measure how far honest and dishonest work are apart across classes; takes minutes."""
+    from trainer.calibrate import DEFAULT, calibrate, choose_tolerance, find_gaps  # noqa: PLC0415
+    from trainer.calibration_report import write_report  # noqa: PLC0415 - `--help` needs neither
+
+    as_json = shared.as_json or own_json
+    with _failing_loudly(as_json=as_json):
+        chosen = against or DEFAULT
+        rows = calibrate(task=task, device=device, against=chosen)
+        tolerance = choose_tolerance(find_gaps(rows))
+        try:
+            output.write_text(write_report(rows, task=task, against=chosen), encoding="utf-8")
+        except OSError as error:
+            reason = f"{output} can not be written ({type(error).__name__})"
+            raise InvalidSetting(name="output", reason=reason) from None
+        said = asdict(tolerance) if tolerance else {"steps": 0}
+        _show(as_json, "calibrated", output=str(output), **said)
 
 
 def _show(as_json: bool, event: str, **values: Any) -> None:
