@@ -26,6 +26,7 @@ from protocol.errors import InvalidSetting
 from trainer.auditing import AuditPlan, FreeAuditor
 from trainer.auditor import Auditor
 from trainer.casebook import Casebook
+from trainer.comparing import Comparer
 from trainer.duties import Identity
 from trainer.journal import RoundJournal
 from trainer.juror import JurorRole
@@ -100,6 +101,7 @@ class Courtroom:
     workshop: Workshop
     replayer: Replaying
     models: ParentModels
+    comparer: Comparer
     first_block: int = 0
 
     def open(
@@ -209,6 +211,7 @@ class Courtroom:
                 workshop=self.workshop,
                 replayer=self.replayer,
                 models=self.models,
+                comparer=self.comparer,
             ),
             draws=Draws(beacon),
             beacon=beacon,

@@ -22,10 +22,12 @@ from network.settings import (
 )
 from network.spec_check import load_manifest, load_spec
 from protocol.errors import InvalidSetting
+from protocol.manifest import Manifest
 from protocol.spec import RunSpec
 from protocol.types import Address
 from trainer.access import Access
 from trainer.auditing import AuditLoop, AuditPlan
+from trainer.comparing import Comparer
 from trainer.courtroom import Courtroom, RoleMakers
 from trainer.duties import Duties, Hook, Identity
 from trainer.exchange import WAIT_S, RevealExchange
@@ -64,6 +66,10 @@ class StartOptions:
 class Session(Access, RoleMakers):
     """What a command of the trainer works with; an adversary's makes other parts."""
 
+    def make_learner(self, spec: RunSpec, *, device: str) -> Learner:
+        """What learns; raises UnknownTask and DeviceUnavailable."""
+        return load_learner(spec, device=device)
+
     def make_trainer(
         self, *, spec: RunSpec, params: RunParams, shards: ShardCache, learner: Learner
     ) -> Trainer:
@@ -83,6 +89,7 @@ class Session(Access, RoleMakers):
         cache: ModelCache,
         workshop: Workshop,
         replayer: Replayer,
+        manifest: Manifest,
         journal: RoundJournal | None,
     ) -> Courtroom:
         """What the roles before the training court are made of."""
@@ -102,6 +109,7 @@ class Session(Access, RoleMakers):
             models=ParentModels(
                 store=self.store, cache=cache, layout=spec.layout, momentum=spec.merge.momentum
             ),
+            comparer=Comparer(store=self.store, spec=spec, manifest=manifest),
             first_block=self.first_block,
         )
 
@@ -124,7 +132,7 @@ class Session(Access, RoleMakers):
             manifest = load_manifest(store, spec)
             # Before the seat is taken: the work of such a class costs its stake.
             ensure_stable(device=options.device, mode=options.selftest, folder=self.selftest_folder)
-            learner = load_learner(spec, device=options.device)
+            learner = self.make_learner(spec, device=options.device)
             report(
                 "ready",
                 run=run.address,
@@ -173,6 +181,7 @@ class Session(Access, RoleMakers):
                 cache=cache,
                 workshop=workshop,
                 replayer=replayer,
+                manifest=manifest,
                 journal=journal,
             ).open(
                 stack,
@@ -239,10 +248,9 @@ class Session(Access, RoleMakers):
         with ExitStack() as stack:
             stack.enter_context(exclusive(self.folder / "lock"))
             spec = load_spec(store, run.params)
-            shards = ShardCache(
-                store, self.settings.data_dir / "shards", load_manifest(store, spec)
-            )
-            learner = load_learner(spec, device=device)
+            manifest = load_manifest(store, spec)
+            shards = ShardCache(store, self.settings.data_dir / "shards", manifest)
+            learner = self.make_learner(spec, device=device)
             workshop = Workshop()
             stack.callback(workshop.shutdown, wait=False, cancel_futures=True)
             woken = Event()
@@ -258,6 +266,7 @@ class Session(Access, RoleMakers):
                 replayer=self.make_replayer(
                     spec=spec, params=run.params, shards=shards, learner=learner
                 ),
+                manifest=manifest,
                 journal=None,
             ).open_audit(stack, plan, wake=wake, report=report)
             keeper = Keeper(run, self.history, self.sender, self.heads)

@@ -16,9 +16,11 @@ from unit.network.trials.makers import (
 
 from network.keys import CompactSignature
 from network.trials.draws import Draws
+from protocol.distance import Likeness
 from protocol.errors import InvalidRound
 from trainer.auditor import Auditor
 from trainer.casebook import Casebook
+from trainer.comparing import Redone
 from trainer.duties import Identity
 from trainer.journal import RoundJournal
 from trainer.juror import JurorRole
@@ -86,7 +88,7 @@ class Courthouse(Watched):
         super().__init__(made or Round().propose(), court or Court(), me=me, rank=rank)
         self.folder, self.me = folder, me
         self.replayer, self.signer = Replayer(), Signer()
-        self.beacon = Beacon()
+        self.beacon, self.likeness = Beacon(), Likeness.APART
         self.workshop = Workshop()
         self.casebook = Casebook(folder / "casebook.jsonl")
         self.journal = RoundJournal(folder / "journal.jsonl")
@@ -95,7 +97,13 @@ class Courthouse(Watched):
             workshop=self.workshop,
             replayer=self.replayer,
             models=SimpleNamespace(read=lambda root, model: b"model"),
+            comparer=SimpleNamespace(compare=self.compare),
         )
+
+    def compare(self, replay, found, revealed):
+        """Likeness is what the test says."""
+        likeness = None if replay.same_class else self.likeness
+        return Redone(replay=replay, likeness=likeness)
 
     def audits(self, kind=Auditor, **more):
         auditor = kind(

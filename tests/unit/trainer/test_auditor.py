@@ -16,6 +16,7 @@ from unit.trainer.courts import Courthouse
 
 from network.trials.contract import Finding, TrialState
 from network.trials.draws import Draws
+from protocol.distance import Likeness
 from protocol.errors import ContentUnavailable, InsufficientFunds
 from protocol.rounds import trace_root
 from trainer.auditor import Auditor, Judgement
@@ -140,12 +141,24 @@ def test_a_convicted_update_is_left_alone(house):
     assert one.sent("accuse") == []
 
 
-def test_what_another_class_found_differs_is_reported_and_never_accused(house):
+@pytest.mark.parametrize(
+    ("likeness", "finding"),
+    [
+        (Likeness.EQUAL, Finding.CLOSE),
+        (Likeness.ALIKE, Finding.CLOSE),
+        (Likeness.APART, Finding.DIFFERENT),
+        (Likeness.UNDECIDED, Finding.NONE),
+    ],
+)
+def test_of_another_class_the_distance_is_reported_and_nobody_accused(house, likeness, finding):
     one = house(Round(liars=(1,), classes={1: OTHER_CLASS}).propose())
+    one.likeness = likeness
     one.look()
     assert one.sent("accuse") == []
     (note,) = [note for note in one.casebook.notes() if note.seat == 1]
-    assert (note.finding, note.is_same_class) == (Finding.DIFFERENT, False)
+    assert (note.finding, note.is_same_class) == (finding, False)
+    posted = [seat for sent in one.sent("post_findings") for seat, *_ in dict(sent[2:])["findings"]]
+    assert (1 in posted) == (finding is not Finding.NONE), "what says nothing is not posted"
 
 
 def test_a_bond_that_is_not_covered_is_told_with_a_remedy(house):
