@@ -142,6 +142,8 @@ class RoundRecord:
     open_disputes: int
     status: int
     any_convicted: bool = False
+    any_trial: bool = False
+    frozen_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

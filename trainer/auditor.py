@@ -226,14 +226,13 @@ class Auditor:
             )
 
         seats = tuple(note.seat for note in due)
-        done = bench.desk.ask(("findings", found.attempt, found.seed, seats), work)
-        if isinstance(done, Finished):
-            bench.tell_once(
-                "findings_posted",
-                *(found.attempt, found.seed, seats),
-                round=found.round_id,
-                findings={int(note.seat): note.finding.name.lower() for note in due},
-            )
+        bench.tell_once(
+            "posting_findings",
+            *(found.attempt, found.seed, seats),
+            round=found.round_id,
+            findings={int(note.seat): note.finding.name.lower() for note in due},
+        )
+        bench.desk.ask(("findings", found.attempt, found.seed, seats), work)
 
     def _is_late(self, found: RoundHistory) -> bool:
         if found.proposal is None:
@@ -259,6 +258,7 @@ class Auditor:
         if own or is_covered(found, note.seat, docket):
             return
         accusation = accusation_of(view, found, note)
+        bench.tell_once("accusing", *note.name, round=found.round_id, seat=note.seat)
         done = bench.desk.ask(
             ("accuse", *note.name, len(known)), lambda: bench.clerk.accuse(accusation)
         )
@@ -272,8 +272,6 @@ class Auditor:
                 problem=done.error.message,
                 remedy=done.error.remedy,
             )
-        elif isinstance(done, Finished) and done.value is not None:
-            bench.tell_once("accusing", *note.name, round=found.round_id, seat=note.seat)
 
 
 def is_covered(found: RoundHistory, seat: Seat, docket: Docket) -> bool:

@@ -11,7 +11,7 @@ from network.desk import Failed, Finished
 from network.keeper import View
 from network.trials.bench import Docket, PendingTrial, TrialBench, round_of
 from network.trials.contract import TrialState
-from network.trials.history import JuryHistory
+from network.trials.history import JuryHistory, TrialHistory
 from protocol.errors import InvalidRound
 from protocol.types import Address, Digest, Seat
 from trainer.casebook import Casebook
@@ -40,6 +40,8 @@ class JurorRole:
     def look(self, view: View, docket: Docket) -> None:
         """Seal and open what is due."""
         self._busy = False
+        for known in docket.fold.trials.values():
+            self._tell_votes(known)
         for one in docket.pending:
             jury = one.history.juries.get(one.trial.level)
             if jury is None or self._tickets(jury) == 0:
@@ -93,37 +95,32 @@ class JurorRole:
             if digest is None:
                 return
             ballot = self._casebook.vote(court.address, one.number, level, digest)
-        done = bench.desk.ask(
+        bench.desk.ask(
             ("seal", one.number, level),
             lambda: bench.clerk.seal(one.number, level, ballot.digest, ballot.salt),
         )
-        if isinstance(done, Finished):
-            bench.tell_once(
-                "vote_sealed",
-                *(one.number, level),
-                trial=one.number,
-                round=one.trial.round_id,
-                level=level,
-            )
 
     def _open(self, one: PendingTrial, jury: JuryHistory) -> None:
         bench, court, level = self._bench, self._bench.clerk.court, one.trial.level
         ballot = self._casebook.find_ballot(court.address, one.number, level)
         if ballot is None or not self._has(jury.sealed) or self._has(jury.opened):
             return
-        done = bench.desk.ask(
+        bench.desk.ask(
             ("open", one.number, level),
             lambda: bench.clerk.open(one.number, level, ballot.digest, ballot.salt),
         )
-        if isinstance(done, Finished):
-            bench.tell_once(
-                "vote_opened",
-                *(one.number, level),
-                trial=one.number,
-                round=one.trial.round_id,
-                level=level,
-                digest=ballot.digest.hex(),
-            )
+
+    def _tell_votes(self, one: TrialHistory) -> None:
+        """What of the own votes is on chain."""
+        for level, jury in one.juries.items():
+            name = {"trial": one.number, "round": one.round_id, "level": level}
+            if self._has(jury.sealed):
+                self._bench.tell_once("vote_sealed", one.number, level, **name)
+            for account, digest in jury.opened.items():
+                if self._bench.is_me(account):
+                    self._bench.tell_once(
+                        "vote_opened", one.number, level, **name, digest=digest.hex()
+                    )
 
     def _abstain(self, one: PendingTrial) -> None:
         self._bench.tell_once(

@@ -69,12 +69,11 @@ class Party:
         digests = self._own_trace(view, one)
         if digests is None:
             return
+        bench.tell_once("defending", one.number, trial=one.number, round=trial.round_id)
         done = bench.desk.ask(
             ("show", one.number), lambda: bench.clerk.show_trace(one.number, trial, digests)
         )
         self._tell("cannot_defend", one, done)
-        if isinstance(done, Finished) and done.value is not None:
-            bench.tell_once("defended", one.number, trial=one.number, round=trial.round_id)
 
     def _own_trace(self, view: View, one: PendingTrial) -> Sequence[Digest] | None:
         """The digests that lead to the root committed to: journalled, or from the work redone."""
@@ -102,7 +101,8 @@ class Party:
                     remedy="start the node with the data directory that accused",
                 )
             return
-        done = bench.desk.ask(
+        bench.tell_once("answering", one.number, trial=one.number, round=trial.round_id)
+        bench.desk.ask(
             ("answer", one.number),
             lambda: bench.clerk.answer_trace(
                 one.number,
@@ -112,8 +112,6 @@ class Party:
                 own_update_root=note.own_update_root,
             ),
         )
-        if isinstance(done, Finished) and done.value is not None:
-            bench.tell_once("answered", one.number, trial=one.number, round=trial.round_id)
 
     # -- either
 
@@ -129,10 +127,9 @@ class Party:
         claimed = trial.accused_digest if accused else trial.accuser_digest
         if not self.is_right(view.fold, found, one, claimed):
             return
+        bench.tell_once("appealing", one.number, trial=one.number, round=trial.round_id)
         done = bench.desk.ask(("appeal", one.number), lambda: bench.clerk.appeal(one.number, trial))
         self._tell("cannot_appeal", one, done)
-        if isinstance(done, Finished) and done.value is not None:
-            bench.tell_once("appealed", one.number, trial=one.number, round=trial.round_id)
 
     def is_right(
         self, fold: RunFold, found: RoundHistory, one: PendingTrial, claimed: Digest

@@ -95,6 +95,17 @@ class TrialWatch:
     def _tell(self, trials: TrialFold) -> None:
         for one in trials.trials.values():
             self._tell_trial(one)
+        for (round_id, seat), posted in trials.findings.items():
+            finding = posted.finding.name.lower()
+            self._bench.tell_once(
+                "finding_posted",
+                *(round_id, seat, posted.auditor, finding),
+                round=round_id,
+                seat=seat,
+                auditor=posted.auditor,
+                finding=finding,
+                paid_wei=str(posted.paid_wei),
+            )
         for (round_id, seat), auditor in trials.fined_auditors.items():
             self._bench.tell_once(
                 "fined", round_id, seat, round=round_id, seat=seat, auditor=auditor
@@ -117,6 +128,8 @@ class TrialWatch:
                 tell("paid", *name, account, **about, juror=account, amount_wei=str(paid_wei))
             for account in jury.fined:
                 tell("fined", *name, account, **about, juror=account)
+        if one.appellant is not None:
+            tell("appealed", one.number, **about, by=one.appellant)
         if one.ended is not None:
             tell(
                 "trial_ended", one.number, **about, state=one.ended.name.lower(), winner=one.winner

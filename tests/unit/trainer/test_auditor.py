@@ -68,7 +68,7 @@ def test_findings_are_signed_and_posted_in_one_batch(house):
     (message,) = [m for m in one.signer.signed if m["seat"] == 1][:1]
     assert message["updateRoot"] == "0x" + one.made.headers[1].update_root.hex()
     assert message["finding"] == Finding.DIFFERENT
-    assert "findings_posted" in one.said
+    assert "posting_findings" in one.said
 
 
 def test_an_update_that_was_not_trained_is_accused_with_the_own_trace(house):

@@ -63,7 +63,7 @@ def test_a_juror_does_the_step_and_seals_its_digest(house):
     ((_, number, level, vote, salt),) = one.sent("seal")
     assert (number, level, vote) == (1, 0, honest(1)[0][INDEX])
     assert one.casebook.find_ballot(COURT, 1, 0).salt == salt
-    assert {"juror_seated", "vote_sealed"} <= set(one.said)
+    assert "juror_seated" in one.said
     assert one.watch.is_busy, "it has still to open"
 
 
@@ -85,6 +85,7 @@ def test_the_same_digest_and_salt_are_opened(house):
     one.court.goes_on("VoteOpened", level=0, juror=JUROR, digest=honest(1)[0][INDEX], tickets=8)
     one.look()
     assert len(one.sent("open")) == 1
+    assert {"vote_sealed", "vote_opened"} <= set(one.said)
 
 
 def test_a_juror_killed_after_its_seal_opens_what_it_sealed(house):

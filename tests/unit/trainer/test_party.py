@@ -86,7 +86,7 @@ def test_the_accused_shows_what_it_journalled(house):
     stored = one.court.begins(trial(one.made))
     one.look()
     assert one.clerk.sent == [("show_trace", 1, stored, honest(1)[0])]
-    assert "defended" in one.said
+    assert "defending" in one.said
     assert one.replayer.calls == []
     assert one.watch.is_busy, "a trial of its own goes on"
 
