@@ -31,7 +31,7 @@ from protocol.merge import MergeParams
 from protocol.spec import Assignment, RunSpec, Training
 from support.anvil import Anvil, run_anvil
 from support.evm import Evm
-from support.runs import Stage
+from support.runs import SPONSOR, Stage
 from trainer.models import ModelCache, Models
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +61,7 @@ class TrialWorld:
     heads: HeadWatcher
     trials: TrialsHistory
     history: RunHistory
+    trainers: int
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
 
@@ -133,9 +134,11 @@ class TrialWorld:
             raise AssertionError("\n\n".join(f"{n}:\n{log}" for n, log in logs.items()))
         return found
 
-    def wait_for_seats(self, count: int) -> None:
-        """Until so many nodes have enrolled."""
-        self.wait_for(lambda _: self.run.read("seatsUsed").bit_count() >= count)
+    def seat(self, roles: dict[str, str], **points: str) -> None:
+        """Start nodes one after the other, so that each has the seat of its place."""
+        for count, (name, role) in enumerate(roles.items(), start=1):
+            self.start(name, role, points.get(name, "never"))
+            self.wait_for(lambda _, n=count: self.run.read("seatsUsed").bit_count() >= n)  # type: ignore[misc] # binds this turn's
 
     def ended(self, number: int = 1, timeout_s: float = 90.0) -> Any:
         """A trial that has ended."""
@@ -149,7 +152,12 @@ class TrialWorld:
 
 @contextmanager
 def trial_world(
-    folder: Path, *, anvil_flags: tuple[str, ...] = (), beacon: str | None = None, **overrides: Any
+    folder: Path,
+    *,
+    trainers: int,
+    anvil_flags: tuple[str, ...] = (),
+    beacon: str | None = None,
+    **overrides: Any,
 ) -> Iterator[TrialWorld]:
     """A run that a keeper moves; its nodes end with the block."""
     with ExitStack() as stack:
@@ -157,8 +165,7 @@ def trial_world(
         evm = Evm(anvil.url)
         stage = Stage(evm, real_training_court=True)
         if beacon is not None:
-            made = evm.deploy(beacon, sender=stage.factory.address and _sponsor())
-            overrides["beacon"] = made.address
+            overrides["beacon"] = evm.deploy(beacon, sender=SPONSOR.address).address
         spec, params = _publish(folder)
         address = stage.create_run(**{**params, **TIMES, **overrides}).contract.address
         evm._connection.close()
@@ -179,16 +186,11 @@ def trial_world(
             heads=heads,
             trials=TrialsHistory(rpc, court, run.address),
             history=RunHistory(rpc, run),
+            trainers=trainers,
         )
         stack.callback(_end, world)
         stack.enter_context(_keeping(world, spec))
         yield world
-
-
-def _sponsor() -> str:
-    from support.runs import SPONSOR
-
-    return SPONSOR.address
 
 
 def _publish(folder: Path) -> tuple[RunSpec, dict[str, Any]]:
@@ -282,10 +284,10 @@ def _keeping(world: TrialWorld, spec: RunSpec) -> Iterator[None]:
 
 
 def _is_ready(world: TrialWorld) -> bool:
-    """Whether all that were started are enrolled, or the run goes on already."""
+    """Whether all trainers are enrolled, or the run goes on already."""
     if world.run.current().round_id:
         return True
-    return bool(world.run.read("seatsUsed").bit_count() >= max(len(world.processes), 3))
+    return bool(world.run.read("seatsUsed").bit_count() >= world.trainers)
 
 
 def _end(world: TrialWorld) -> None:
