@@ -138,61 +138,67 @@ _TABLE = {
     "ClockRanOut": ("the time for this move is over", "end the dispute"),
     "ClockStillRuns": ("the other side still has time", "wait until its deadline"),
     "NotChallenger": ("only the challenger chooses", "use the key of the challenger"),
-    "WrongChildren": (
-        "the children do not hash to the node in dispute",
-        "compute the merge again",
-    ),
     # the training court
     "NotFrozen": (
-        "the round's updates are not frozen, or are final",
-        "accuse between the freeze and the round's end",
+        "the round's updates are not frozen, or not pending any more",
+        "accuse and post findings between the freeze and the end of the dispute window",
     ),
-    "AlreadyGuilty": ("a court convicted the update already", "nothing is to be done"),
+    "AlreadyGuilty": ("a court convicted this update already", "nothing is to be done"),
     "NothingDisputed": (
         "both traces are the same",
-        "accuse only with a trace of one's own that differs",
+        "accuse only where the own replay ends in another trace",
     ),
     "WrongTrace": (
-        "the digests do not lead to the root that was committed to",
-        "show what the journal holds of that training",
+        "the digests do not lead to the root that was committed to, or are more than 65",
+        "show the digests of the training that the commitment was made of",
     ),
     "WrongState": ("the trial waits for another move, or is over", "look at the trial again"),
     "NotAccuser": ("only the accuser answers", "use the key of the accuser"),
     "WrongHeaders": (
-        "there is not one header for each included update",
-        "take them from the round's Revealed events",
+        "there must be a header for each included update",
+        "take them from the round's Revealed events, segment by segment",
     ),
     "BlockStillKnown": (
-        "the block that draws the jury is known, or still to come",
-        "seat the jury with that block's header",
+        "the chain knows the block that draws the jury, or will",
+        "seat the jury by that block's header",
     ),
-    "BlockNotKnown": (
-        "the block that draws is still to come, or forgotten",
-        "wait for the next block; draw a jury by another one if the chain forgot it",
-    ),
-    "WrongHeaderOf": (
-        "the header is not that block's",
-        "read the block again; on a chain with other header fields, update this program",
-    ),
-    "NotJuror": ("the account has no ticket in the jury", "only drawn jurors vote"),
-    "AlreadyVoted": ("this juror has voted already", "nothing is to be done"),
+    "NotJuror": ("this account has no ticket in the jury", "use the key of the drawn trainer"),
+    "AlreadyVoted": ("this juror has sealed, or opened, its vote", "nothing is to be done"),
     "WrongSeal": (
         "the vote does not open what was sealed",
-        "open with the salt that the casebook holds",
+        "open with the digest and the salt that the journal holds",
     ),
     "NothingToPay": (
         "the juror did not vote as the trial ended, or was paid",
         "nothing is to be done",
     ),
-    "NothingToFine": ("there is nobody to fine, or it was done", "nothing is to be done"),
-    "NotDrawn": ("the update is not audited by this account", "post findings of own draws alone"),
-    "AlreadyFound": ("a finding about the update is posted", "nothing is to be done"),
-    "WrongSignature": (
-        "the drawn auditor did not sign this finding",
-        "sign again with the auditor's key",
+    "NothingToFine": (
+        "the juror or auditor did its duty, or was fined",
+        "nothing is to be done",
     ),
-    "NotSponsor": ("only the sponsor takes back what is left for audits", "use the sponsor's key"),
-    "NotClosed": ("the run goes on", "close the run first"),
+    "NotDrawn": (
+        "the update is not audited, or not in the round",
+        "draw again from the header of the block after the freeze",
+    ),
+    "AlreadyFound": ("the finding about this update is posted", "leave it out"),
+    "WrongSignature": (
+        "a finding is not signed by the drawn auditor, or says nothing",
+        "leave it out; the auditor may sign again",
+    ),
+    "NotSponsor": ("the run's sponsor takes back what is left for audits", "use its key"),
+    "NotClosed": ("the run goes on", "close it first"),
+    "BlockNotKnown": (
+        "the block is still to come, or the chain forgot its hash",
+        "wait for the next block; of a forgotten one, redraw the jury",
+    ),
+    "WrongHeaderOf": (
+        "the header is not the block's",
+        "build it from the block as another RPC endpoint tells it",
+    ),
+    "WrongChildren": (
+        "the children do not hash to the node in dispute",
+        "compute the merge again",
+    ),
     # money
     "NothingToClaim": ("there is nothing to claim", "wait until a round is final"),
     "NothingToMove": ("there is nothing to move", "deposit, or unlock stake first"),

@@ -10,7 +10,7 @@ CommonweightError
 │   ├── ChainError               RpcUnavailable  WrongChain  NotAContract  CodeMismatch  NotARun
 │   │                            NotEnrolled  TransactionReverted  TransactionStuck  RpcRejected
 │   │                            InsufficientFunds  ClockSkew  NonceConflict  IntentConflict
-│   │                            JournalUnavailable
+│   │                            JournalUnavailable  InvalidBlockHeader
 │   ├── StoreError               ContentUnavailable  ContentTooLarge  StoreTimeout  StoreFull
 │   │                            StoreUnavailable
 │   ├── RelayError               RelayUnavailable  RelayRefused

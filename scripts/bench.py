@@ -25,8 +25,9 @@ from scripts.court_gas import tables as court_tables
 from scripts.gas_bench import harness
 from scripts.gas_bench import measure as measure_gas
 from scripts.gas_bench import table as gas_table
+from scripts.trial_gas import tables as trial_tables
 
-PARTS = ("gas", "court", "merge", "tree", "trace", "rounds")
+PARTS = ("gas", "court", "trial", "merge", "tree", "trace", "rounds")
 _REPEATS = 3
 _CORES = os.cpu_count() or 1
 
@@ -148,6 +149,9 @@ def main(only: tuple[str, ...], quick: bool) -> None:  # noqa: FBT001 - click's
     if "court" in chosen:
         for court_table in court_tables(lambda: harness(real_court=True)):
             console.print(court_table)
+    if "trial" in chosen:
+        for trial_table in trial_tables(lambda: harness(real_training_court=True)):
+            console.print(trial_table)
     if "merge" in chosen:
         console.print(merge_table(1_000_000 if quick else 10_000_000))
     if "tree" in chosen:

@@ -39,12 +39,13 @@ def deploy(
 
     put("FixedBeacon", fixed_seed)
     put("PrevrandaoBeacon")
-    court = put("MergeCourt")
+    merge_court = put("MergeCourt")
+    training_court = put("TrainingCourt")
     office = put("RunOffice")
     run_type = contracts["TrainingRun"].contract_type
     run_code = bytes.fromhex(run_type.deployment_bytecode.bytecode.removeprefix("0x"))
-    no_court = "0x" + "00" * 20
-    factory = put("RunFactory", run_code, office.address, unbonding_s, court.address, no_court)
+    courts = (merge_court.address, training_court.address)
+    factory = put("RunFactory", run_code, office.address, unbonding_s, *courts)
     made["RunFactory"]["block"] = account.provider.get_block("latest").number
     made["StakeVault"] = {"address": factory.vault(), "arguments": [unbonding_s]}
     return made

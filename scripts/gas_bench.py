@@ -45,7 +45,7 @@ class Row:
 
 
 @contextmanager
-def harness(*, real_court: bool = False) -> Iterator[Any]:
+def harness(*, real_court: bool = False, real_training_court: bool = False) -> Iterator[Any]:
     """The tests' deployment on an anvil of its own."""
     for folder in (ROOT, ROOT / "tests"):
         if str(folder) not in sys.path:
@@ -54,10 +54,11 @@ def harness(*, real_court: bool = False) -> Iterator[Any]:
     from support.evm import Evm  # noqa: PLC0415
     from support.runs import Stage  # noqa: PLC0415
 
-    # Without a base fee a proposal at no price, which the court's harness makes, is mined.
-    flags = ("--base-fee", "0") if real_court else ()
+    # Without a base fee a proposal at no price, which the courts' harness makes, is mined.
+    flags = ("--base-fee", "0") if real_court or real_training_court else ()
     with run_anvil("--hardfork", "prague", *flags) as anvil:
-        yield Stage(Evm(anvil.url), real_court=real_court)
+        evm = Evm(anvil.url)
+        yield Stage(evm, real_court=real_court, real_training_court=real_training_court)
 
 
 def measure(trainers: Sequence[int] = TRAINERS) -> list[Row]:

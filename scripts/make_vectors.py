@@ -17,12 +17,25 @@ from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
 from protocol.assignment import derive_seed, fixed_shard, segment_of, shards_of, shuffle
+from protocol.audits import (
+    auditor_of,
+    diverge,
+    draw_block,
+    draw_jury,
+    is_audited,
+    jury_randomness,
+)
 from protocol.cid import CidBuilder
 from protocol.codec import chunk_ssq, decode_model, decode_update, encode_update, model_leaves
 from protocol.layout import CHUNK
 from protocol.merge import MergeParams, merge_chunks
 from protocol.merkle import EMPTY, MerkleTree, SumTree
-from protocol.messages import TypedData, attestation_typed_data, commitment_typed_data
+from protocol.messages import (
+    TypedData,
+    attestation_typed_data,
+    commitment_typed_data,
+    finding_typed_data,
+)
 from protocol.rounds import (
     COMMITMENT_BYTES,
     InputEntry,
@@ -35,9 +48,10 @@ from protocol.rounds import (
     inputs_hash,
     rank_of,
     reward_wei,
+    trace_root,
     weights,
 )
-from protocol.types import Address, Attempt, Gwei, RoundId, Seat, Wei
+from protocol.types import Address, Attempt, BlockNumber, Gwei, RoundId, Seat, Wei
 
 VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors"
 TEST_KEY = "0x" + "01" * 32
@@ -398,16 +412,7 @@ def round_vectors() -> dict[str, Any]:
     ]
     inputs = [
         {
-            "entries": [
-                {
-                    "trainer": entry.trainer,
-                    "seat": entry.seat,
-                    "weight": entry.weight,
-                    "update_root": hexed(entry.update_root),
-                    "header_hash": hexed(entry.header_hash),
-                }
-                for entry in entries[:count]
-            ],
+            "entries": [entry_json(entry) for entry in entries[:count]],
             "inputs_hash": hexed(inputs_hash(entries[:count])),
         }
         for count in (0, 1, 3)
@@ -491,8 +496,144 @@ def sum_vectors() -> dict[str, Any]:
     }
 
 
+def audit_vectors() -> dict[str, Any]:
+    randomness = digest("audits")
+    roll = [
+        InputEntry(
+            trainer=address(f"trainer/{i}"),
+            seat=Seat(seat),
+            weight=weight,
+            update_root=digest(f"root/{i}"),
+            header_hash=digest(f"header/{i}"),
+        )
+        for i, (seat, weight) in enumerate([(0, 20000), (3, 1), (4, 0), (9, 45535), (255, 65536)])
+    ]
+    seats = [entry.seat for entry in roll]
+    juries = []
+    for level, members in ((0, roll), (1, roll), (0, roll[3:4]), (1, roll[2:3])):
+        own = jury_randomness(draw=randomness, trial=2**200 + level, level=level)
+        seated = draw_jury(randomness=own, members=members, level=level)
+        juries.append(
+            {
+                "trial": str(2**200 + level),
+                "level": level,
+                "randomness": hexed(own),
+                "members": [entry.seat for entry in members],
+                "result": [[juror.entry.seat, juror.tickets] for juror in seated],
+            }
+        )
+    return {
+        "randomness": hexed(randomness),
+        "roll": [entry_json(entry) for entry in roll],
+        "audited": [
+            {
+                "audit_bps": bps,
+                "result": [
+                    seat
+                    for seat in range(256)
+                    if is_audited(randomness=randomness, seat=Seat(seat), audit_bps=bps)
+                ],
+            }
+            for bps in (0, 1000, 5000, 10_000)
+        ],
+        "auditors": [
+            {
+                "seat": seat,
+                "result": None if auditor is None else auditor.seat,
+                "others": [s for s in others if s != seat],
+            }
+            for others in (seats, seats[2:3], seats[2:4])
+            for seat in others
+            for auditor in [
+                auditor_of(
+                    randomness=randomness,
+                    roll=[entry for entry in roll if entry.seat in others],
+                    seat=seat,
+                )
+            ]
+        ],
+        "juries": juries,
+        "draw_blocks": [
+            {
+                "frozen_at": frozen_at,
+                "newest": newest,
+                "result": draw_block(frozen_at=frozen_at, newest=BlockNumber(newest)),
+            }
+            for frozen_at, newest in ((5, 5), (5, 70), (65535, 65536), (0, 65536), (7, 2**24 + 6))
+        ],
+        **trace_vectors(),
+        "findings": [
+            signed_case(
+                finding_typed_data(
+                    chain_id=CHAIN_ID,
+                    court=RUN,
+                    run=address("run"),
+                    round_id=RoundId(2**32 - 1),
+                    seat=Seat(255),
+                    update_root=digest("root"),
+                    finding=finding,
+                )
+            )
+            for finding in (1, 3)
+        ],
+    }
+
+
+def trace_vectors() -> dict[str, Any]:
+    states = [digest(f"state/{i}") for i in range(65)]
+    others = [digest(f"other/{i}") for i in range(65)]
+    update, other = digest("update"), digest("other update")
+    pairs = [
+        (states[:1], update, others[:1], other),
+        (states[:1], update, states[:1], other),
+        (states, update, states[:37] + others[37:], other),
+        (states, update, states, other),
+        (states[:4], update, states[:3], states[3]),
+        (states[:2], update, [*states[:2], update], other),
+        (states[:2], update, states[:2], update),
+    ]
+    found = []
+    for accused, accused_update, accuser, accuser_update in pairs:
+        result = diverge(
+            accused=accused,
+            accused_update=accused_update,
+            accuser=accuser,
+            accuser_update=accuser_update,
+        )
+        found.append(
+            {
+                "accused": [hexed(value) for value in accused],
+                "accused_update": hexed(accused_update),
+                "accused_root": hexed(trace_root(accused, accused_update)),
+                "accuser": [hexed(value) for value in accuser],
+                "accuser_update": hexed(accuser_update),
+                "accuser_root": hexed(trace_root(accuser, accuser_update)),
+                "result": None
+                if result is None
+                else {
+                    "index": result.index,
+                    "before": hexed(result.before),
+                    "accused": hexed(result.accused),
+                    "accuser": hexed(result.accuser),
+                },
+            }
+        )
+    return {"traces": found}
+
+
+def entry_json(entry: InputEntry) -> dict[str, Any]:
+    return {
+        "trainer": entry.trainer,
+        "seat": entry.seat,
+        "weight": entry.weight,
+        "update_root": hexed(entry.update_root),
+        "header_hash": hexed(entry.header_hash),
+    }
+
+
 MAKERS: dict[str, Callable[[], dict[str, Any]]] = {
     "assignment": assignment_vectors,
+    "audits": audit_vectors,
     "codec": codec_vectors,
     "merkle": merkle_vectors,
     "merge": merge_vectors,

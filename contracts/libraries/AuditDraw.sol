@@ -6,6 +6,10 @@ import {Inputs} from "./Inputs.sol";
 /// @title Who audits and who judges, from randomness and weights; docs/protocol.md section 9.
 /// @notice protocol/audits.py computes the same.
 library AuditDraw {
+    /// @notice What a drawn auditor signs.
+    bytes32 internal constant FINDING_TYPEHASH =
+        keccak256("Finding(address run,uint32 round,uint8 seat,bytes32 updateRoot,uint8 finding)");
+
     uint256 private constant BPS = 10_000;
 
     /// @notice Whether the update of a seat is audited.

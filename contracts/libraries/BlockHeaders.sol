@@ -21,12 +21,12 @@ library BlockHeaders {
         bytes32 expected = hashOf(blockNumber);
         if (expected == 0) revert BlockNotKnown(blockNumber);
         if (header.length > MAX_BYTES || keccak256(header) != expected) revert WrongHeaderOf(blockNumber);
-        uint256 at = _skipPrefix(header, 0);
+        uint256 place = _skipPrefix(header, 0);
         for (uint256 i = 0; i < RANDOMNESS_FIELD; ++i) {
-            at = _skipItem(header, at);
+            place = _skipItem(header, place);
         }
         // A string of 32 bytes has one byte before it.
-        return bytes32(header[at + 1:at + 33]);
+        return bytes32(header[place + 1:place + 33]);
     }
 
     /// @notice The hash of an earlier block, or zero.
@@ -40,22 +40,22 @@ library BlockHeaders {
     }
 
     /// @dev Where the content of the list or string at a place begins.
-    function _skipPrefix(bytes calldata header, uint256 at) private pure returns (uint256) {
-        uint256 first = uint8(header[at]);
-        if (first < 0x80) return at;
-        if (first <= 0xb7 || (first >= 0xc0 && first <= 0xf7)) return at + 1;
-        return at + 1 + (first > 0xf7 ? first - 0xf7 : first - 0xb7);
+    function _skipPrefix(bytes calldata header, uint256 place) private pure returns (uint256) {
+        uint256 first = uint8(header[place]);
+        if (first < 0x80) return place;
+        if (first <= 0xb7 || (first >= 0xc0 && first <= 0xf7)) return place + 1;
+        return place + 1 + (first > 0xf7 ? first - 0xf7 : first - 0xb7);
     }
 
     /// @dev Where the item behind the one at a place begins. Header fields are strings.
-    function _skipItem(bytes calldata header, uint256 at) private pure returns (uint256) {
-        uint256 first = uint8(header[at]);
-        if (first < 0x80) return at + 1;
-        if (first <= 0xb7) return at + 1 + (first - 0x80);
+    function _skipItem(bytes calldata header, uint256 place) private pure returns (uint256) {
+        uint256 first = uint8(header[place]);
+        if (first < 0x80) return place + 1;
+        if (first <= 0xb7) return place + 1 + (first - 0x80);
         uint256 size = 0;
         for (uint256 i = 0; i < first - 0xb7; ++i) {
-            size = (size << 8) | uint8(header[at + 1 + i]);
+            size = (size << 8) | uint8(header[place + 1 + i]);
         }
-        return at + 1 + (first - 0xb7) + size;
+        return place + 1 + (first - 0xb7) + size;
     }
 }

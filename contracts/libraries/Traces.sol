@@ -14,7 +14,7 @@ library Traces {
         // One place more, for the padding of a level.
         bytes32[] memory nodes = new bytes32[](n + 1);
         for (uint256 i = 0; i < n; ++i) {
-            nodes[i] = sha256(abi.encodePacked(bytes1(0x00), at(digests, updateRoot, i)));
+            nodes[i] = sha256(abi.encodePacked(bytes1(0x00), digestAt(digests, updateRoot, i)));
         }
         bytes32 empty = Merkle.EMPTY;
         for (; n > 1; n = (n + 1) / 2) {
@@ -34,11 +34,11 @@ library Traces {
         returns (uint256 place)
     {
         uint256 longer = a.length > b.length ? a.length : b.length;
-        while (place <= longer && at(a, aUpdate, place) == at(b, bUpdate, place)) ++place;
+        while (place <= longer && digestAt(a, aUpdate, place) == digestAt(b, bUpdate, place)) ++place;
     }
 
     /// @notice What a trace has at a place: a digest, the update's root, and zeros behind it.
-    function at(bytes32[] calldata digests, bytes32 updateRoot, uint256 place) internal pure returns (bytes32) {
+    function digestAt(bytes32[] calldata digests, bytes32 updateRoot, uint256 place) internal pure returns (bytes32) {
         if (place < digests.length) return digests[place];
         return place == digests.length ? updateRoot : bytes32(0);
     }

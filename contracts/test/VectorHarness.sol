@@ -3,6 +3,8 @@ pragma solidity ^0.8.28;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {AuditDraw} from "../libraries/AuditDraw.sol";
+import {BlockHeaders} from "../libraries/BlockHeaders.sol";
 import {Commitments} from "../libraries/Commitments.sol";
 import {DenseInt8, WeightedSum} from "../libraries/DenseInt8.sol";
 import {ExactMerge, MergeRule} from "../libraries/ExactMerge.sol";
@@ -11,6 +13,7 @@ import {Merkle} from "../libraries/Merkle.sol";
 import {Seats} from "../libraries/Seats.sol";
 import {Shuffle} from "../libraries/Shuffle.sol";
 import {SumTree} from "../libraries/SumTree.sol";
+import {Traces} from "../libraries/Traces.sol";
 import {Reveal} from "../types/Types.sol";
 
 /// @title VectorHarness
@@ -86,6 +89,62 @@ contract VectorHarness is EIP712 {
         for (uint256 i = 0; i < entries.length; ++i) {
             entries[i] = Inputs.entryAt(list, i);
         }
+    }
+
+    // --- audits and trials
+    function isAudited(bytes32 randomness, uint8 seat, uint256 auditBps) external pure returns (bool) {
+        return AuditDraw.isAudited(randomness, seat, auditBps);
+    }
+
+    function auditorOf(bytes32 randomness, Inputs.Entry[] memory roll, uint256 place)
+        external
+        pure
+        returns (bool found, uint256 auditor)
+    {
+        return AuditDraw.auditorOf(randomness, roll, place);
+    }
+
+    function jury(bytes32 draw, uint256 id, uint8 level) external pure returns (bytes32) {
+        return AuditDraw.jury(draw, id, level);
+    }
+
+    function jurors(bytes32 randomness, Inputs.Entry[] memory roll, uint8 tickets)
+        external
+        pure
+        returns (uint256[] memory places)
+    {
+        places = new uint256[](tickets);
+        for (uint8 ticket = 0; ticket < tickets; ++ticket) {
+            places[ticket] = AuditDraw.juror(randomness, roll, AuditDraw.weigh(roll), ticket);
+        }
+    }
+
+    function blockOf(uint16 lowBits, uint256 newest) external pure returns (uint256) {
+        return AuditDraw.blockOf(lowBits, newest);
+    }
+
+    function randomnessOf(uint256 blockNumber, bytes calldata header) external view returns (bytes32) {
+        return BlockHeaders.randomness(blockNumber, header);
+    }
+
+    function findingStruct(address run, uint32 round, uint8 seat, bytes32 updateRoot, uint8 finding)
+        external
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(AuditDraw.FINDING_TYPEHASH, run, round, seat, updateRoot, finding));
+    }
+
+    function traceRoot(bytes32[] calldata digests, bytes32 updateRoot) external pure returns (bytes32) {
+        return Traces.root(digests, updateRoot);
+    }
+
+    function firstDifference(bytes32[] calldata a, bytes32 aUpdate, bytes32[] calldata b, bytes32 bUpdate)
+        external
+        pure
+        returns (uint256)
+    {
+        return Traces.firstDifference(a, aUpdate, b, bUpdate);
     }
 
     // --- trees

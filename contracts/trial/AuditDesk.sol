@@ -35,8 +35,6 @@ abstract contract AuditDesk is JurorPay {
 
     bytes32 private constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
-    bytes32 private constant FINDING_TYPEHASH =
-        keccak256("Finding(address run,uint32 round,uint8 seat,bytes32 updateRoot,uint8 finding)");
 
     /// @inheritdoc ITrainingCourt
     mapping(address run => uint256 amountWei) public auditPoolWei;
@@ -146,7 +144,8 @@ abstract contract AuditDesk is JurorPay {
         bytes32 domain = keccak256(
             abi.encode(DOMAIN_TYPEHASH, keccak256("Commonweight"), keccak256("1"), block.chainid, address(this))
         );
-        bytes32 message = keccak256(abi.encode(FINDING_TYPEHASH, b.run, b.round, f.seat, updateRoot, f.finding));
+        bytes32 message =
+            keccak256(abi.encode(AuditDraw.FINDING_TYPEHASH, b.run, b.round, f.seat, updateRoot, f.finding));
         bytes32 digest = MessageHashUtils.toTypedDataHash(domain, message);
         // slither-disable-next-line unused-return: without a signer, why does not matter
         (address signer,,) = ECDSA.tryRecover(digest, f.r, f.vs);

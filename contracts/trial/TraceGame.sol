@@ -77,13 +77,13 @@ abstract contract TraceGame is Trials {
         _requireTrace(id, ownDigests, ownUpdateRoot, t.ownRoot);
         bytes32 updateRoot = t.updateRoot;
         uint256 index = Traces.firstDifference(accusedDigests, updateRoot, ownDigests, ownUpdateRoot);
-        bytes32 theirs = Traces.at(accusedDigests, updateRoot, index);
-        bytes32 mine = Traces.at(ownDigests, ownUpdateRoot, index);
+        bytes32 theirs = Traces.digestAt(accusedDigests, updateRoot, index);
+        bytes32 mine = Traces.digestAt(ownDigests, ownUpdateRoot, index);
         if (theirs == mine) revert NothingDisputed();
         // Effect
         t.index = uint16(index);
         (t.accusedDigest, t.accuserDigest) = (theirs, mine);
-        if (index != 0) t.before = Traces.at(accusedDigests, updateRoot, index - 1);
+        if (index != 0) t.before = Traces.digestAt(accusedDigests, updateRoot, index - 1);
         _toDraw(t);
         emit Diverged(id, index, t.before, theirs, mine, t.drawBlock);
     }

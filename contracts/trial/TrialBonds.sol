@@ -14,9 +14,9 @@ abstract contract TrialBonds is ITrainingCourt, Credits {
     uint256 internal constant SECOND_TICKETS = 63;
     /// @dev Gas of the dearest answer that a side demands, with some room: `answerTrace` with 65 digests of each side;
     /// `make bench` prints it.
-    uint256 private constant ANSWER_GAS = 300_000;
-    /// @dev Gas of sealing and opening a vote and of being paid, where a juror has one ticket; half as much again for
-    /// the step that it does.
+    uint256 private constant ANSWER_GAS = 400_000;
+    /// @dev Gas of sealing and opening a vote, of being paid and of claiming it, where a juror has one ticket; the rest
+    /// is for the step that it does.
     uint256 private constant TICKET_GAS = 300_000;
 
     /// @inheritdoc ITrainingCourt

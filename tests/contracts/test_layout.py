@@ -95,6 +95,6 @@ def test_what_only_the_run_knows_comes_after_what_they_share(layouts: dict[str, 
     }
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_each_half_fits_into_a_contract(half: str) -> None:
-    assert 10_000 < artifacts()[half].runtime_size < MAX_CODE_BYTES
+@pytest.mark.parametrize("name", [*HALVES, "MergeCourt", "TrainingCourt"])
+def test_each_half_and_each_court_fits_into_a_contract(name: str) -> None:
+    assert 10_000 < artifacts()[name].runtime_size < MAX_CODE_BYTES

@@ -223,3 +223,64 @@ def test_messages(vectors, harness, call):
         assert struct == unhex(case["struct_hash"])
         signature = (unhex(case["r"]), unhex(case["vs"]))
         assert call("signerOf", struct, *signature) == [unhex(case["digest"]), file["address"]]
+
+
+def entry_of(case):
+    trainer = Web3.to_checksum_address(case["trainer"])
+    head = (trainer, case["seat"], case["weight"])
+    return (*head, unhex(case["update_root"]), unhex(case["header_hash"]))
+
+
+def test_audits_draws(vectors, call):
+    file = vectors["audits"]
+    randomness = unhex(file["randomness"])
+    for case in file["audited"]:
+        for seat in range(0, 256, 5):
+            drawn = call("isAudited", randomness, seat, case["audit_bps"])
+            assert drawn == (seat in case["result"])
+    for case in file["auditors"]:
+        seats = sorted([case["seat"], *case["others"]])
+        roll = [entry for entry in file["roll"] if entry["seat"] in seats]
+        place = seats.index(case["seat"])
+        found, auditor = call("auditorOf", randomness, [entry_of(e) for e in roll], place)
+        assert (roll[auditor]["seat"] if found else None) == case["result"]
+    for case in file["draw_blocks"]:
+        assert call("blockOf", case["frozen_at"], case["newest"]) + 1 == case["result"]
+
+
+def test_audits_juries(vectors, call):
+    file = vectors["audits"]
+    for case in file["juries"]:
+        trial, level = int(case["trial"]), case["level"]
+        randomness = unhex(case["randomness"])
+        assert call("jury", unhex(file["randomness"]), trial, level) == randomness
+        if not case["result"]:
+            continue
+        roll = [entry for entry in file["roll"] if entry["seat"] in case["members"]]
+        places = call("jurors", randomness, [entry_of(e) for e in roll], 63 if level else 15)
+        won = [[roll[place]["seat"], places.count(place)] for place in sorted(set(places))]
+        assert won == case["result"]
+
+
+def test_audits_traces(vectors, call):
+    for case in vectors["audits"]["traces"]:
+        accused = ([unhex(d) for d in case["accused"]], unhex(case["accused_update"]))
+        accuser = ([unhex(d) for d in case["accuser"]], unhex(case["accuser_update"]))
+        assert call("traceRoot", *accused) == unhex(case["accused_root"])
+        assert call("traceRoot", *accuser) == unhex(case["accuser_root"])
+        longest = max(len(case["accused"]), len(case["accuser"]))
+        index = longest + 1 if case["result"] is None else case["result"]["index"]
+        assert call("firstDifference", *accused, *accuser) == index
+
+
+def test_audits_findings(vectors, call):
+    file = vectors["audits"]
+    for case in file["findings"]:
+        m = case["typed_data"]["message"]
+        run = Web3.to_checksum_address(m["run"])
+        place = (run, int(m["round"]), int(m["seat"]))
+        struct = call("findingStruct", *place, unhex(m["updateRoot"]), int(m["finding"]))
+        assert struct == unhex(case["struct_hash"])
+        signature = (unhex(case["r"]), unhex(case["vs"]))
+        signer = vectors["messages"]["address"]
+        assert call("signerOf", struct, *signature) == [unhex(case["digest"]), signer]

@@ -27,9 +27,8 @@ def test_every_custom_error_has_an_exception_that_says_what_to_do():
 
 @pytest.mark.parametrize("name", EVERY)
 def test_runtime_code_is_below_the_size_limit(name):
-    """EIP-170; with room for what is to come, but for the court that is finished."""
-    limit = 24_576 if name == "TrainingCourt" else 23_000
-    assert 0 < len(runtime_code(name)) <= limit
+    """EIP-170, with room for what is to come."""
+    assert 0 < len(runtime_code(name)) <= 24_000
 
 
 def test_immutables_are_found_by_walking_the_code():
