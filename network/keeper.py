@@ -311,5 +311,12 @@ def settle_calls(run: RunContract, fold: RunFold, rounds: Sequence[int]) -> list
 
 
 def undisputed(run: RunContract, rounds: Sequence[RoundId]) -> tuple[RoundId, ...]:
-    """The rounds up to the first that is under dispute; only the chain knows."""
-    return tuple(takewhile(lambda n: run.round_record(n).open_disputes == 0, rounds))
+    """The rounds up to the first that is under dispute or on trial; only the chain knows."""
+    return tuple(takewhile(lambda n: not _is_disputed(run, n), rounds))
+
+
+def _is_disputed(run: RunContract, round_id: RoundId) -> bool:
+    record = run.round_record(round_id)
+    if record.open_disputes:
+        return True
+    return record.any_trial and bool(run.read("openTrials", round_id))

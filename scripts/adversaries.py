@@ -213,7 +213,9 @@ class LyingSession(Session):
 class LyingNormSession(LyingSession):
     """Trains with `PoisoningTrainer`."""
 
-    trainer_type = PoisoningTrainer
+    def make_trainer(self, **parts: Any) -> Trainer:
+        """Trains to lie."""
+        return PoisoningTrainer(**parts)
 
 
 class WithheldUpdateSession(LyingSession):
