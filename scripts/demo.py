@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coordinator.audit.replay import RoundReplay
-from scripts.adversaries import ADVERSARIES
+from scripts.adversaries.catalogue import ADVERSARIES
 from scripts.demo_run import DemoResult, DemoSettings, run_demo
 from scripts.judgement import Judgement
 from scripts.processes import ending_on_signals

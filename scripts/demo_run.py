@@ -22,7 +22,7 @@ from protocol.manifest import MAX_MANIFEST_BYTES, Manifest
 from protocol.spec import RunSpec
 from protocol.types import Address
 from scripts.accounting import Participant, gas_by_round, participants
-from scripts.adversaries import AGGREGATORS
+from scripts.adversaries.catalogue import AGGREGATORS
 from scripts.judgement import Expected, Judgement, Suspect, judge
 from scripts.localnet_parts import (
     BIN,

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
 from eth_utils.address import is_address, to_checksum_address
 
@@ -24,7 +23,7 @@ from network.history import RunHistory
 from network.keys import Signer
 from network.relay import RelayClient
 from network.rpc import Rpc
-from network.run import RunContract
+from network.run import RunContract, RunParams
 from network.settings import (
     Settings,
     make_data_dir,
@@ -38,6 +37,7 @@ from network.spec_check import load_manifest, load_spec
 from network.store import ContentStore
 from network.transactions import TransactionSender
 from protocol.errors import InvalidSetting, NotARun
+from protocol.spec import RunSpec
 from protocol.types import Address
 from trainer.account import TrainerAccount
 from trainer.duties import Duties, Hook, Identity
@@ -47,7 +47,7 @@ from trainer.models import ModelCache, Models
 from trainer.node import Node, make_keeper
 from trainer.report import Report
 from trainer.submitting import Submitter
-from trainer.training import ShardCache, Trainer, load_learner
+from trainer.training import Learner, ShardCache, Trainer, load_learner
 from trainer.updates import OwnUpdates
 from trainer.verifying import UpdateVerifier
 
@@ -69,8 +69,6 @@ class StartOptions:
 
 class Session:
     """One key, one chain and, if named, one run. Parts are opened when they are first used."""
-
-    trainer_type: ClassVar[type[Trainer]] = Trainer
 
     def __init__(self, settings: Settings, stack: ExitStack, *, run: Address | None) -> None:
         self.settings = settings
@@ -167,6 +165,12 @@ class Session:
             / self.run.address
         )
 
+    def make_trainer(
+        self, *, spec: RunSpec, params: RunParams, shards: ShardCache, learner: Learner
+    ) -> Trainer:
+        """What trains for this key."""
+        return Trainer(spec=spec, params=params, shards=shards, learner=learner)
+
     @contextmanager
     def node(
         self, options: StartOptions, report: Report, *, hook: Hook = lambda _: None
@@ -242,7 +246,7 @@ class Session:
                 layout=spec.layout,
                 journal=journal,
                 models=models,
-                trainer=self.trainer_type(
+                trainer=self.make_trainer(
                     spec=spec,
                     params=run.params,
                     shards=ShardCache(store, self.settings.data_dir / "shards", manifest),
