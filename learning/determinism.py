@@ -19,16 +19,32 @@ from typing import Literal
 import torch
 
 from learning.errors import DeviceUnavailable
+from protocol.errors import InvalidSetting
 
 Device = Literal["auto", "cpu", "cuda"]
 
-THREADS = 1
+THREADS_VARIABLE = "COMMONWEIGHT_THREADS"
+# Sums are split by threads, so another number is another class; one is the class of most stakes.
+MAX_THREADS = 256
 CUBLAS_WORKSPACE = ":4096:8"
 # Raise it with every change to the loop or its seeds that changes a bit of an update.
 LOOP_VERSION = 1
 
 # cuBLAS reads its workspace setting once, when CUDA starts in this process.
 os.environ["CUBLAS_WORKSPACE_CONFIG"] = CUBLAS_WORKSPACE
+
+
+def thread_count() -> int:
+    """Return how many threads train: COMMONWEIGHT_THREADS, or one.
+
+    Raises:
+        InvalidSetting: the variable is no number in 1..256.
+
+    """
+    text = os.environ.get(THREADS_VARIABLE, "1")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_THREADS:
+        raise InvalidSetting(name=THREADS_VARIABLE, reason=f"{text[:20]!r} is not in 1..256")
+    return int(text)
 
 
 def pick_device(wish: Device = "auto") -> torch.device:
@@ -47,11 +63,11 @@ def pick_device(wish: Device = "auto") -> torch.device:
 
 
 def pin() -> None:
-    """Make this process repeat itself: one thread, deterministic kernels, no reduced precision.
+    """Make this process repeat itself: fixed threads, deterministic kernels, no reduced precision.
 
     The switches stay set for the process; calling it again changes nothing.
     """
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(thread_count())
     # Does what use_deterministic_algorithms(True) does, without importing torch's compiler.
     torch.set_deterministic_debug_mode("error")
     torch.set_default_dtype(torch.float32)
@@ -69,7 +85,7 @@ def describe(device: torch.device) -> dict[str, str | int]:
     description: dict[str, str | int] = {
         "device": device.type,
         "loop": LOOP_VERSION,
-        "threads": THREADS,
+        "threads": thread_count(),
         "torch": torch.__version__,
         "torch_files": _digest_package("torch"),
         "flags": "deterministic,no-tf32,no-benchmark,no-denormal-flush",

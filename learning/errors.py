@@ -1,7 +1,7 @@
 # ruff: noqa: N818 - as in protocol/errors.py, a name says what is wrong
 """Errors of this room; the tree they hang in is drawn in protocol/errors.py.
 
-ProtocolError   InvalidShard
+ProtocolError   InvalidShard  InvalidState
 LearningError   InvalidSplit  InvalidTask  DeviceUnavailable
 """
 
@@ -15,6 +15,14 @@ class InvalidShard(ProtocolError):
 
     problem = "invalid shard: {reason}"
     advice = "do not train on it; compare its content id with the data set's manifest"
+    reason: str
+
+
+class InvalidState(ProtocolError):
+    """Bytes are no training state of a task's model and optimizer."""
+
+    problem = "invalid training state: {reason}"
+    advice = "fetch it from somebody else, or train up to it yourself"
     reason: str
 
 

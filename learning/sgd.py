@@ -6,7 +6,7 @@ imports torch's compiler, which doubles the start-up of a trainer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Protocol
 
 import torch
@@ -26,6 +26,17 @@ class Optimizer(Protocol):
         """Change the parameters by their gradients."""
 
 
+class ResumableOptimizer(Optimizer, Protocol):
+    """An optimizer that a trainer may use: others can set it to a state and go on from there."""
+
+    @property
+    def state(self) -> MutableMapping[Any, dict[str, Any]]:
+        """As above; whoever resumes writes it."""
+
+    def blank_state(self, parameter: nn.Parameter) -> Mapping[str, torch.Tensor]:
+        """Return tensors of the names, shapes and types that a step keeps for the parameter."""
+
+
 class SGD:
     """Momentum starts as the first gradient; weight decay is added to the gradient."""
 
@@ -33,6 +44,10 @@ class SGD:
         self.parameters = list(parameters)
         self.hyper = hyper
         self.state: dict[nn.Parameter, dict[str, torch.Tensor]] = {}
+
+    def blank_state(self, parameter: nn.Parameter) -> dict[str, torch.Tensor]:
+        """Return the momentum that a step keeps for the parameter, its values not set."""
+        return {"momentum": torch.empty_like(parameter)} if self.hyper.momentum else {}
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""

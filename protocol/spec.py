@@ -11,9 +11,11 @@
      "ssq_bound": decimal text of a uint96 above 0,
      "task": text,
      "task_params": {name: integer | number | text | bool, ...},
-     "training": {"batch_size": .., "epochs": .., "lr": .., "momentum": .., "weight_decay": ..}}
+     "training": {"batch_size": .., "checkpoints": 1..64, "epochs": .., "lr": .., "momentum": ..,
+                  "weight_decay": ..}}
 
-Numbers of `training` but epochs and batch_size are written with a fraction: 0.0, not 0.
+Numbers of `training` are written with a fraction (0.0, not 0), but for batch_size, checkpoints and
+epochs.
 """
 
 import re
@@ -28,6 +30,7 @@ from protocol.fixedpoint import FRACTION_BITS, MAX_FRACTION_BITS
 from protocol.layout import Layout
 from protocol.manifest import read_cid
 from protocol.merge import MAX_LR, ONE, MergeParams
+from protocol.rounds import MAX_TRACE_STEPS
 from protocol.strict_json import Fields, canonical_bytes, load_object
 
 FORMAT = "commonweight-run/1"
@@ -52,13 +55,17 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What a trainer does to its shards: SGD with momentum over epochs passes."""
+    """What a trainer does to its shards: SGD with momentum over epochs passes.
+
+    `checkpoints` is how many states it digests on the way, beside the first.
+    """
 
     epochs: int
     batch_size: int
     lr: float
     momentum: float = 0.0
     weight_decay: float = 0.0
+    checkpoints: int = MAX_TRACE_STEPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +117,7 @@ class RunSpec:
                 "task_params": dict(self.task_params),
                 "training": {
                     "batch_size": self.training.batch_size,
+                    "checkpoints": self.training.checkpoints,
                     "epochs": self.training.epochs,
                     "lr": self.training.lr,
                     "momentum": self.training.momentum,
@@ -191,6 +199,7 @@ def _read_training(fields: Fields) -> Training:
         lr=fields.number("lr", low=1e-9, high=100.0),
         momentum=fields.number("momentum", low=0.0, high=0.9999),
         weight_decay=fields.number("weight_decay", low=0.0, high=1.0),
+        checkpoints=fields.integer("checkpoints", low=1, high=MAX_TRACE_STEPS),
     )
     fields.finish()
     return training

@@ -26,7 +26,7 @@ from scripts.gas_bench import harness
 from scripts.gas_bench import measure as measure_gas
 from scripts.gas_bench import table as gas_table
 
-PARTS = ("gas", "court", "merge", "tree", "rounds")
+PARTS = ("gas", "court", "merge", "tree", "trace", "rounds")
 _REPEATS = 3
 _CORES = os.cpu_count() or 1
 
@@ -152,6 +152,10 @@ def main(only: tuple[str, ...], quick: bool) -> None:  # noqa: FBT001 - click's
         console.print(merge_table(1_000_000 if quick else 10_000_000))
     if "tree" in chosen:
         console.print(tree_table(16 << 20 if quick else 100 << 20))
+    if "trace" in chosen:
+        from scripts.trace_bench import trace_table  # noqa: PLC0415 - imports torch
+
+        console.print(trace_table(quick=quick))
     if "rounds" in chosen:
         console.print(rounds_table(4 if quick else 12, console))
 

@@ -1,5 +1,6 @@
 """What the demo does, step by step, with real processes; used by demo, localnet and benchmarks."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ from scripts.localnet_parts import (
     start_kubo,
 )
 from scripts.processes import Child, Processes
+from trainer.selftest import FOLDER_VARIABLE
 
 STAKE_GWEI = 10**9
 UNBONDING_S = 3_600
@@ -175,6 +177,7 @@ class LocalNetwork:
                 *("--rounds", str(self.settings.rounds)),
                 *options,
             ],
+            self._shared_selftest,
         )
         if index < len(self.trainers):
             self.trainers[index] = child
@@ -198,6 +201,7 @@ class LocalNetwork:
                 *("--relay", f"http://127.0.0.1:{self.relay_port}"),
                 *("--others", str(settings.trainers)),
             ],
+            self._shared_selftest,
         )
 
     @property
@@ -218,6 +222,12 @@ class LocalNetwork:
             *(*self._key_flags("coordinator"), "--store", self.store_flags[0]),
             *("--factory", self.deployment.factory),
         ]
+
+    @property
+    def _shared_selftest(self) -> dict[str, str]:
+        """All trainers are this one machine: one of them tests that it repeats itself."""
+        folder = os.environ.get(FOLDER_VARIABLE, str(self.settings.folder / "selftest"))
+        return {FOLDER_VARIABLE: folder}
 
     def _chain_flags(self) -> list[str]:
         return [

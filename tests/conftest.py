@@ -38,6 +38,15 @@ def pytest_collection_modifyitems(
     return result
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_selftest(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """Let all nodes of a session test once, together, that this machine repeats itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.getbasetemp() / "selftest"
+        patch.setenv("COMMONWEIGHT_SELFTEST_DIR", str(folder))
+        yield
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, with the reason, what this machine has no tool for."""
     if item.get_closest_marker("kubo") and shutil.which("ipfs") is None:

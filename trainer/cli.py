@@ -17,6 +17,7 @@ from network.logs import configure_logs
 from network.settings import load_settings
 from protocol.errors import CommonweightError
 from trainer.report import LineReport
+from trainer.selftest import MODES, SelfTestMode
 from trainer.setup import Session, StartOptions, opened
 
 RUN_VARIABLE = "COMMONWEIGHT_RUN"
@@ -122,6 +123,13 @@ def stake(session: Session, as_json: bool, gwei: int) -> None:
 @click.option("--no-backup", is_flag=True, help="make no overdue transitions")
 @click.option("--no-watch", is_flag=True, help="bring nothing to the merge court")
 @click.option("--device", default="auto", help="auto, cpu or cuda")
+@click.option(
+    "--selftest",
+    type=click.Choice(MODES),
+    default="once",
+    envvar="COMMONWEIGHT_SELFTEST",
+    help="whether to test that this machine repeats itself: the first time, at every start, never",
+)
 def start(
     session: Session,
     as_json: bool,
@@ -133,6 +141,7 @@ def start(
     no_backup: bool,
     no_watch: bool,
     device: str,
+    selftest: SelfTestMode,
 ) -> None:
     """Train until the run is over; kill it at any time, it goes on where it was."""
     report = LineReport(as_json=as_json or not sys.stdout.isatty())
@@ -144,6 +153,7 @@ def start(
         backup=not no_backup,
         watch=not no_watch,
         device=device,
+        selftest=selftest,
     )
     caught: list[int] = []
     with session.node(options, report) as node:

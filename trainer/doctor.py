@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from network.ethereum import check_clock, read_balance
 from network.store import ContentStore
@@ -14,7 +15,7 @@ from protocol.errors import (
     StoreFull,
 )
 from protocol.types import Wei
-from trainer.errors import NotReproducible
+from trainer.selftest import ensure_stable
 from trainer.setup import CLOCK_TOLERANCE_S, Session
 
 LEAST_BALANCE_WEI = 10**16
@@ -52,7 +53,7 @@ def examine(session: Session, *, device: str = "auto") -> Iterator[Finding]:
     yield _run("store", lambda: _store(session.store))
     if known:
         yield _run("specification", lambda: _specification(session))
-    yield _run("determinism", lambda: _determinism(device))
+    yield _run("determinism", lambda: _determinism(device, session.selftest_folder))
 
 
 def _run(check: str, look: Callable[[], str]) -> Finding:
@@ -126,13 +127,8 @@ def _specification(session: Session) -> str:
     return f"{spec.name}: task {spec.task}, {spec.layout.element_count} parameters"
 
 
-def _determinism(device: str) -> str:
-    """The machine's class, and one tiny training done twice."""
-    from learning import determinism  # noqa: PLC0415 - torch takes seconds
-    from trainer.selftest import train_twice  # noqa: PLC0415 - as above
-
-    determinism.pin()
-    where = determinism.pick_device(device)  # type: ignore[arg-type] # it refuses unknown names
-    if not train_twice(device):
-        raise NotReproducible(device=str(where))
-    return f"{where}, class {determinism.class_id(where).hex()[:16]}, the same work twice is equal"
+def _determinism(device: str, folder: Path) -> str:
+    """The machine's class, after a tiny training that is done twice here and once elsewhere."""
+    class_id = ensure_stable(device=device, mode="always", folder=folder)
+    assert class_id is not None, "nothing was skipped"
+    return f"class {class_id.hex()[:16]}, the same work in two processes is equal"

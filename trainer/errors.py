@@ -1,15 +1,21 @@
 # ruff: noqa: N818 - as in protocol/errors.py, a name says what is wrong
 """Errors of this room; the tree they hang in is drawn in protocol/errors.py.
 
-TrainerError   NotReproducible
+TrainerError   UnstableClass
 """
 
 from protocol.errors import TrainerError
+from protocol.types import Digest
 
 
-class NotReproducible(TrainerError):
+class UnstableClass(TrainerError):
     """The same training gave two results on this machine."""
 
-    problem = "the same tiny training on {device} gave two different results"
-    advice = "use --device cpu; an update that can not be repeated may cost the stake"
+    problem = "{device}, class {class_id}, does not repeat itself: {reason}"
+    advice = (
+        "use --device cpu or another machine: an auditor would convict honest work; "
+        "check memory, overclocking and the driver, then run `doctor`"
+    )
     device: str
+    class_id: Digest
+    reason: str

@@ -5,6 +5,7 @@ with opened(settings) as session:          # chain, key and store: cheap
         node.follow()
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from eth_utils.address import is_address, to_checksum_address
 
-from network.court.bench import MAX_RANK
+from network.bench import MAX_RANK
 from network.court.contract import MergeCourtContract, known_court
 from network.court.watch import CourtWatch, open_watch
 from network.deployment import find_deployment
@@ -46,6 +47,7 @@ from trainer.journal import RoundJournal, exclusive
 from trainer.models import ModelCache, Models
 from trainer.node import Node, make_keeper
 from trainer.report import Report
+from trainer.selftest import FOLDER_VARIABLE, SelfTestMode, ensure_stable
 from trainer.submitting import Submitter
 from trainer.training import Learner, ShardCache, Trainer, load_learner
 from trainer.updates import OwnUpdates
@@ -65,6 +67,7 @@ class StartOptions:
     backup: bool = True
     watch: bool = True
     device: str = "auto"
+    selftest: SelfTestMode = "once"
 
 
 class Session:
@@ -171,14 +174,20 @@ class Session:
         """What trains for this key."""
         return Trainer(spec=spec, params=params, shards=shards, learner=learner)
 
+    @property
+    def selftest_folder(self) -> Path:
+        """Where is remembered which determinism classes repeat themselves; nodes may share it."""
+        shared = os.environ.get(FOLDER_VARIABLE)
+        return Path(shared) if shared else make_data_dir(self.settings) / "selftest"
+
     @contextmanager
     def node(
         self, options: StartOptions, report: Report, *, hook: Hook = lambda _: None
     ) -> Iterator[Node]:
         """A node ready to follow the run; what can be checked cheaply is checked first.
 
-        Raises AlreadyRunning, JournalCorrupt, ClockSkew, SpecMismatch, UnknownTask, what store and
-        chain raise, and what `enroll` raises.
+        Raises AlreadyRunning, JournalCorrupt, ClockSkew, SpecMismatch, UnstableClass, UnknownTask,
+        what store and chain raise, and what `enroll` raises.
         """
         run, store = self.run, self.store
         check_clock(self.rpc, tolerance_s=CLOCK_TOLERANCE_S)
@@ -188,6 +197,8 @@ class Session:
             stack.callback(journal.close)
             spec = load_spec(store, run.params)
             manifest = load_manifest(store, spec)
+            # Before the seat is taken: the work of such a class costs its stake.
+            ensure_stable(device=options.device, mode=options.selftest, folder=self.selftest_folder)
             learner = load_learner(spec, device=options.device)
             report(
                 "ready",

@@ -4,9 +4,10 @@ torch is imported by the first `train` or `class_id`, in the thread that trains.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -32,7 +33,7 @@ _SHARD_DEADLINE_S = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """An update ready to be committed to, and how its training went."""
+    """An update ready to be committed to, how its training went, and s_0 .. s_H to defend it."""
 
     header: UpdateHeader
     update_bytes: bytes
@@ -42,14 +43,7 @@ class Trained:
     loss_last: float
     steps: int
     train_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learner:
-    """The part of `learning` that a node needs; a test brings its own."""
-
-    class_id: Digest
-    update: Callable[..., "Learned"]
+    trace_digests: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,24 +58,39 @@ class Learned:
     train_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """The part of `learning` that a node needs; a test brings its own.
+
+    All take `model`, `shards`, `seed`, `round_no` and `seat`. `retrain` gives (s_0 .. s_H, update
+    of the whole model, empty if training diverged); `reexecute` takes `index`, `state` and
+    `segment` too and gives the digest at that trace index; `state_at` takes `index`.
+    """
+
+    class_id: Digest
+    update: Callable[..., Learned]
+    retrain: Callable[..., tuple[tuple[Digest, ...], bytes]]
+    reexecute: Callable[..., Digest]
+    state_at: Callable[..., bytes]
+
+
 def load_learner(spec: RunSpec, *, device: str = "auto") -> Learner:
     """Import torch, load the run's task and name this machine's determinism class.
 
     Raises UnknownTask, DeviceUnavailable.
     """
-    from learning import determinism  # noqa: PLC0415 - torch takes seconds, cheap checks go first
-    from learning.local_update import local_update  # noqa: PLC0415 - as above
+    from learning import determinism, replay  # noqa: PLC0415 - torch takes seconds, checks go first
+    from learning.local_update import train  # noqa: PLC0415 - as above
+    from learning.loop import Work  # noqa: PLC0415 - as above
     from learning.tasks import load_task  # noqa: PLC0415 - as above
 
     task = load_task(spec.task)
     determinism.pin()
     where = determinism.pick_device(device)  # type: ignore[arg-type] # it refuses unknown names
 
-    def update(
-        *, model: bytes, shards: list[bytes], seed: Digest, round_no: int, seat: int
-    ) -> Learned:
+    def work(*, model: bytes, shards: list[bytes], seed: Digest, round_no: int, seat: int) -> Work:
         theta, _ = decode_model(model, spec.layout.chunk_count, momentum=spec.merge.momentum)
-        done = local_update(
+        return Work(
             task=task,
             theta=theta.reshape(-1),
             layout=spec.layout,
@@ -94,6 +103,9 @@ def load_learner(spec: RunSpec, *, device: str = "auto") -> Learner:
             params=spec.task_params,
             fraction_bits=spec.fraction_bits,
         )
+
+    def update(**inputs: Any) -> Learned:
+        done = train(work(**inputs))
         return Learned(
             update_bytes=done.update_bytes,
             trace_digests=done.trace_digests,
@@ -103,7 +115,23 @@ def load_learner(spec: RunSpec, *, device: str = "auto") -> Learner:
             train_s=done.train_seconds,
         )
 
-    return Learner(class_id=determinism.class_id(where), update=update)
+    def retrain(**inputs: Any) -> tuple[tuple[Digest, ...], bytes]:
+        again = replay.retrain(work(**inputs))
+        return again.trace_digests, again.update_bytes
+
+    def reexecute(*, index: int, state: bytes | None, segment: SegmentId, **inputs: Any) -> Digest:
+        return replay.reexecute(work(**inputs), index, state=state, segment=segment).digest
+
+    def state_at(*, index: int, **inputs: Any) -> bytes:
+        return replay.state_at(work(**inputs), index)
+
+    return Learner(
+        class_id=Digest(determinism.class_id(where)),
+        update=update,
+        retrain=retrain,
+        reexecute=reexecute,
+        state_at=state_at,
+    )
 
 
 class ShardCache:
@@ -150,6 +178,36 @@ def assigned_shards(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """What a seat trains on in a round, and for which segment."""
+
+    numbers: tuple[ShardId, ...]
+    shards: list[bytes]
+    segment: SegmentId
+
+    def inputs(self, found: RoundHistory, seat: Seat) -> dict[str, Any]:
+        """What every function of a `Learner` takes, but for the model."""
+        return {
+            "shards": self.shards,
+            "seed": found.seed,
+            "round_no": found.round_id,
+            "seat": seat,
+        }
+
+
+def assign(
+    spec: RunSpec, params: RunParams, cache: ShardCache, found: RoundHistory, seat: Seat
+) -> Assigned:
+    """A seat's shards, fetched, and its segment; raises what the store raises. Section 5."""
+    numbers = assigned_shards(spec, cache.manifest, found, seat)
+    segment = segment_of(
+        rank=rank_of(seat, found.roster), segment_count=params.segments, seed=found.seed
+    )
+    shards = [cache.get(number) for number in numbers]
+    return Assigned(numbers=numbers, shards=shards, segment=segment)
+
+
 class Trainer:
     """Trains one round at a time; its `train` may run in any one thread."""
 
@@ -172,41 +230,40 @@ class Trainer:
         Raises NonFiniteUpdate, OutOfMemory, InvalidShard, what the store raises, and InvalidUpdate
         if the update is beyond the run's norm bound.
         """
-        numbers = assigned_shards(self._spec, self._shards.manifest, found, seat)
-        data = [self._shards.get(number) for number in numbers]
-        learned = self._learner.update(
-            model=model, shards=data, seed=found.seed, round_no=found.round_id, seat=seat
-        )
-        segment = segment_of(
-            rank=rank_of(seat, found.roster),
-            segment_count=self._params.segments,
-            seed=found.seed,
-        )
-        update = segment_slice(self._spec.layout, segment, learned.update_bytes)
-        tree = SumTree.from_leaves(update)
-        if tree.ssq > self._params.norm_bound:
+        assigned = assign(self._spec, self._params, self._shards, found, seat)
+        learned = self._learner.update(model=model, **assigned.inputs(found, seat))
+        update = segment_slice(self._spec.layout, assigned.segment, learned.update_bytes)
+        digests = tuple(Digest(digest) for digest in learned.trace_digests)
+        header = describe_update(update, digests, self._learner.class_id)
+        if header.ssq > self._params.norm_bound:
             raise InvalidUpdate(
-                what="sum of squares", expected=self._params.norm_bound, actual=tree.ssq
+                what="sum of squares", expected=self._params.norm_bound, actual=header.ssq
             )
-        cid = cid_of(update)
-        header = UpdateHeader(
-            update_root=tree.root,
-            ssq=tree.ssq,
-            trace_root=trace_root(learned.trace_digests, tree.root),
-            class_id=self._learner.class_id,
-            update_cid=cid.digest,
-            update_size=cid.size,
-        )
         return Trained(
             header=header,
             update_bytes=update,
-            segment=segment,
-            shards=numbers,
+            segment=assigned.segment,
+            shards=assigned.numbers,
             loss_first=learned.loss_first,
             loss_last=learned.loss_last,
             steps=learned.steps,
             train_s=learned.train_s,
+            trace_digests=digests,
         )
+
+
+def describe_update(update: bytes, digests: Sequence[Digest], class_id: Digest) -> UpdateHeader:
+    """The header of a segment's update object whose training left these digests. Section 3."""
+    tree = SumTree.from_leaves(update)
+    cid = cid_of(update)
+    return UpdateHeader(
+        update_root=tree.root,
+        ssq=tree.ssq,
+        trace_root=trace_root(digests, tree.root),
+        class_id=class_id,
+        update_cid=cid.digest,
+        update_size=cid.size,
+    )
 
 
 def segment_slice(layout: Layout, segment: SegmentId, update_bytes: bytes) -> bytes:

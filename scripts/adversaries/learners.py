@@ -63,7 +63,8 @@ class LyingLearner(ABC):
         """How many digests an honest trace has."""
         from learning.trace import checkpoint_steps  # noqa: PLC0415 - torch takes seconds
 
-        return len(checkpoint_steps(self.steps_due(shards)))
+        checkpoints = self.scene.spec.training.checkpoints
+        return len(checkpoint_steps(self.steps_due(shards), checkpoints))
 
     def claimed(
         self, update: bytes, *, shards: list[bytes], seed: Digest, round_no: int, seat: int
