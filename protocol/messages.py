@@ -65,6 +65,25 @@ def attestation_typed_data(
     return _typed_data(chain_id, run, "Attestation", fields, message)
 
 
+def finding_typed_data(
+    *, chain_id: int, run: Address, round_id: RoundId, seed: Digest, seat: int, finding: int
+) -> TypedData:
+    """Give the Finding that a drawn auditor signs about the update of a seat."""
+    fields = [
+        {"name": "round", "type": "uint32"},
+        {"name": "seed", "type": "bytes32"},
+        {"name": "seat", "type": "uint8"},
+        {"name": "finding", "type": "uint8"},
+    ]
+    message = {
+        "round": round_id,
+        "seed": _bytes32("seed", seed),
+        "seat": seat,
+        "finding": finding,
+    }
+    return _typed_data(chain_id, run, "Finding", fields, message)
+
+
 def _typed_data(
     chain_id: int, run: Address, name: str, fields: list[dict[str, str]], message: dict[str, Any]
 ) -> TypedData:

@@ -17,6 +17,7 @@ CONTRACTS = (
     "RunFactory",
     "RunOffice",
     "StakeVault",
+    "TrainingCourt",
     "TrainingRun",
 )
 TARGET = Path(__file__).resolve().parents[1] / "network" / "contracts.json"

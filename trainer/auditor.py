@@ -48,13 +48,13 @@ class Judgement:
     note: str = ""
 
 
-def judge(replay: Replay, revealed: Revealed) -> Judgement:
-    """Within a class bits decide; between two classes the distance does, and proves nothing."""
+def judge(replay: Replay) -> Judgement:
+    """Within a class bits decide; between two classes a difference proves nothing."""
     if replay.same_class:
         finding = Finding.SAME if replay.same else Finding.DIFFERENT
         return Judgement(finding=finding, is_same_class=True)
-    finding = Finding.CLOSE if replay.is_close else Finding.DIFFERENT
-    return Judgement(finding=finding, is_same_class=False, note=replay.describe())
+    finding = Finding.CLOSE if replay.same else Finding.DIFFERENT
+    return Judgement(finding=finding, is_same_class=False, note="of another class")
 
 
 class Auditor:
@@ -91,9 +91,9 @@ class Auditor:
         """Whether a drawn update was not judged yet."""
         return self._owed > 0
 
-    def judge(self, replay: Replay, revealed: Revealed) -> Judgement:
+    def judge(self, replay: Replay, revealed: Revealed) -> Judgement:  # noqa: ARG002 - a liar's may look at whose it is
         """What a replay says of an update."""
-        return judge(replay, revealed)
+        return judge(replay)
 
     def look(self, view: View, docket: Docket) -> None:
         """Audit what this account was drawn for, oldest round first."""

@@ -3,6 +3,8 @@
 Docs/protocol.md section 9. The salt is journalled before the seal is sent.
 """
 
+from collections.abc import Iterable
+
 import structlog
 
 from network.desk import Failed, Finished
@@ -11,7 +13,7 @@ from network.trials.bench import Docket, PendingTrial, TrialBench, round_of
 from network.trials.contract import TrialState
 from network.trials.history import JuryHistory
 from protocol.errors import InvalidRound
-from protocol.types import Digest, Seat
+from protocol.types import Address, Digest, Seat
 from trainer.casebook import Casebook
 from trainer.replays import Replays
 
@@ -107,7 +109,7 @@ class JurorRole:
     def _open(self, one: PendingTrial, jury: JuryHistory) -> None:
         bench, court, level = self._bench, self._bench.clerk.court, one.trial.level
         ballot = self._casebook.find_ballot(court.address, one.number, level)
-        if ballot is None or not self._has(jury.sealed) or self._has(set(jury.opened)):
+        if ballot is None or not self._has(jury.sealed) or self._has(jury.opened):
             return
         done = bench.desk.ask(
             ("open", one.number, level),
@@ -137,5 +139,5 @@ class JurorRole:
     def _tickets(self, jury: JuryHistory) -> int:
         return sum(n for account, n in jury.tickets.items() if self._bench.is_me(account))
 
-    def _has(self, accounts: set[str]) -> bool:
-        return any(self._bench.is_me(account) for account in accounts)  # type: ignore[arg-type] # an address
+    def _has(self, accounts: Iterable[Address]) -> bool:
+        return any(self._bench.is_me(account) for account in accounts)

@@ -35,7 +35,7 @@ class Replaying(Protocol):
         found: RoundHistory,
         seat: Seat,
         index: int,
-        state: bytes | None = None,
+        state: bytes | None,
     ) -> Digest:
         """The digest at a trace index, by own work."""
 
@@ -113,7 +113,9 @@ class Replays:
             parent = self._models.read(root, model)
             return self._workshop.queue(
                 Urgency.TRIAL,
-                lambda: self._replayer.step(model=parent, found=found, seat=seat, index=index),
+                lambda: self._replayer.step(
+                    model=parent, found=found, seat=seat, index=index, state=None
+                ),
             ).result()
 
         name = ("step", found.attempt, found.seed, found.parent_root, seat, index)

@@ -37,21 +37,26 @@ from network.settings import (
 from network.spec_check import load_manifest, load_spec
 from network.store import ContentStore
 from network.transactions import TransactionSender
+from network.trials.contract import TrainingCourtContract, known_training_court
 from protocol.errors import InvalidSetting, NotARun
 from protocol.spec import RunSpec
 from protocol.types import Address
 from trainer.account import TrainerAccount
+from trainer.courtroom import Courtroom, RoleMakers
 from trainer.duties import Duties, Hook, Identity
 from trainer.exchange import WAIT_S, RevealExchange
 from trainer.journal import RoundJournal, exclusive
 from trainer.models import ModelCache, Models
 from trainer.node import Node, make_keeper
+from trainer.replaying import Replayer
+from trainer.replays import ParentModels
 from trainer.report import Report
 from trainer.selftest import FOLDER_VARIABLE, SelfTestMode, ensure_stable
 from trainer.submitting import Submitter
 from trainer.training import Learner, ShardCache, Trainer, load_learner
 from trainer.updates import OwnUpdates
 from trainer.verifying import UpdateVerifier
+from trainer.workshop import Workshop
 
 CLOCK_TOLERANCE_S = 30.0
 
@@ -66,11 +71,13 @@ class StartOptions:
     bond: bool = False
     backup: bool = True
     watch: bool = True
+    audit: bool = True
+    jury: bool = True
     device: str = "auto"
     selftest: SelfTestMode = "once"
 
 
-class Session:
+class Session(RoleMakers):
     """One key, one chain and, if named, one run. Parts are opened when they are first used."""
 
     def __init__(self, settings: Settings, stack: ExitStack, *, run: Address | None) -> None:
@@ -137,6 +144,11 @@ class Session:
         return known_court(self.rpc, self.run)
 
     @cached_property
+    def training_court(self) -> TrainingCourtContract | None:
+        """The run's training court, its code checked."""
+        return known_training_court(self.rpc, self.run)
+
+    @cached_property
     def history(self) -> RunHistory:
         """The run's history, from where its factory was deployed if that is known."""
         return RunHistory(self.rpc, self.run, first_block=self._first_block)
@@ -156,6 +168,7 @@ class Session:
             run=self.run,
             sender=self.sender,
             court=self.court,
+            training_court=self.training_court,
         )
 
     @property
@@ -168,17 +181,58 @@ class Session:
             / self.run.address
         )
 
+    @property
+    def selftest_folder(self) -> Path:
+        """Where is remembered which determinism classes repeat themselves; nodes may share it."""
+        shared = os.environ.get(FOLDER_VARIABLE)
+        return Path(shared) if shared else make_data_dir(self.settings) / "selftest"
+
     def make_trainer(
         self, *, spec: RunSpec, params: RunParams, shards: ShardCache, learner: Learner
     ) -> Trainer:
         """What trains for this key."""
         return Trainer(spec=spec, params=params, shards=shards, learner=learner)
 
+    def make_replayer(
+        self, *, spec: RunSpec, params: RunParams, shards: ShardCache, learner: Learner
+    ) -> Replayer:
+        """What does others' work again."""
+        return Replayer(spec=spec, params=params, shards=shards, learner=learner)
+
+    def courtroom(
+        self,
+        *,
+        spec: RunSpec,
+        cache: ModelCache,
+        workshop: Workshop,
+        replayer: Replayer,
+        journal: RoundJournal | None,
+    ) -> Courtroom:
+        """What the roles before the training court are made of."""
+        return Courtroom(
+            makers=self,
+            rpc=self.rpc,
+            run=self.run,
+            court=self.training_court,
+            sender=self.sender,
+            signer=self.signer,
+            heads=self.heads,
+            chain_id=self.settings.chain_id,
+            folder=self.folder,
+            journal=journal,
+            workshop=workshop,
+            replayer=replayer,
+            models=ParentModels(
+                store=self.store, cache=cache, layout=spec.layout, momentum=spec.merge.momentum
+            ),
+            first_block=self._first_block,
+        )
+
     @property
-    def selftest_folder(self) -> Path:
-        """Where is remembered which determinism classes repeat themselves; nodes may share it."""
-        shared = os.environ.get(FOLDER_VARIABLE)
-        return Path(shared) if shared else make_data_dir(self.settings) / "selftest"
+    def rank(self) -> int:
+        """The key's turn at what anybody may do; whoever coordinates comes before the trainers."""
+        seat = self.run.seat_of(self.signer.address)
+        return MAX_RANK if seat is None else int(seat) + 1
 
     @contextmanager
     def node(
@@ -237,6 +291,26 @@ class Session:
             watch = self._watch(models, node, verifier, report) if options.watch else None
             if watch is not None:
                 stack.callback(watch.close)
+            workshop = Workshop()
+            stack.callback(workshop.shutdown, wait=False, cancel_futures=True)
+            shards = ShardCache(store, self.settings.data_dir / "shards", manifest)
+            replayer = self.make_replayer(
+                spec=spec, params=run.params, shards=shards, learner=learner
+            )
+            trials = self.courtroom(
+                spec=spec,
+                cache=cache,
+                workshop=workshop,
+                replayer=replayer,
+                journal=journal,
+            ).open(
+                stack,
+                wake=node.wake,
+                report=report,
+                rank=self.rank,
+                audit=options.audit,
+                jury=options.jury,
+            )
             relay, exchange = None, None
             if options.relay is not None:
                 relay = stack.enter_context(RelayClient(options.relay))
@@ -258,11 +332,9 @@ class Session:
                 journal=journal,
                 models=models,
                 trainer=self.make_trainer(
-                    spec=spec,
-                    params=run.params,
-                    shards=ShardCache(store, self.settings.data_dir / "shards", manifest),
-                    learner=learner,
+                    spec=spec, params=run.params, shards=shards, learner=learner
                 ),
+                worker=workshop,
                 updates=OwnUpdates(store, self.folder / "updates"),
                 verifier=verifier,
                 submitter=Submitter(
@@ -280,14 +352,13 @@ class Session:
                 hook=hook,
             )
             stack.callback(duties.close)
-            node.attach(duties, watch)
+            node.attach(duties, watch, trials)
             yield node
 
     def _watch(
         self, models: Models, node: Node, verifier: UpdateVerifier, report: Report
     ) -> CourtWatch | None:
         """This key's part in the run's court; whoever coordinates comes before the trainers."""
-        seat = self.run.seat_of(self.signer.address)
         return open_watch(
             rpc=self.rpc,
             run=self.run,
@@ -298,7 +369,7 @@ class Session:
             recompute=lambda fold, found: models.recompute(fold, found).root,
             is_checked=verifier.is_sound,
             wake=node.wake,
-            rank=MAX_RANK if seat is None else int(seat) + 1,
+            rank=self.rank,
             report=report,
             first_block=self._first_block,
         )

@@ -2,12 +2,12 @@
 pragma solidity ^0.8.28;
 
 import {IJudgedRun} from "../interfaces/IJudgedRun.sol";
-import {Header, IMergeCourt, NormProof} from "../interfaces/IMergeCourt.sol";
+import {IMergeCourt, NormProof} from "../interfaces/IMergeCourt.sol";
 import {Commitments} from "../libraries/Commitments.sol";
 import {Inputs} from "../libraries/Inputs.sol";
 import {Seats} from "../libraries/Seats.sol";
 import {Shuffle} from "../libraries/Shuffle.sol";
-import {Current, Phase, Progress, Reveal, RoundStatus, RunParams, Submission} from "../types/Types.sol";
+import {Current, Phase, Progress, RoundStatus, RunParams, Submission} from "../types/Types.sol";
 import {LeafGames} from "./LeafGames.sol";
 
 /// @title An update whose sums or whose header lie is convicted by one leaf.
@@ -49,7 +49,7 @@ abstract contract Norms is LeafGames {
         for (uint256 place = 0; place < count; ++place) {
             Inputs.Entry memory entry = Inputs.entryAt(proof.inputs, place);
             if (entry.seat != proof.seat) continue;
-            if (entry.updateRoot != proof.updateRoot || entry.headerHash != _headerHash(proof.header)) {
+            if (entry.updateRoot != proof.updateRoot || entry.headerHash != Commitments.headerHashOf(proof.header)) {
                 revert WrongHeader(proof.seat);
             }
             return (entry.trainer, proof.segment);
@@ -70,19 +70,11 @@ abstract contract Norms is LeafGames {
         if (round != c.round || !isOpen) revert NotPending(run, round);
         Submission memory s = IJudgedRun(run).submissions(proof.seat);
         if (s.attempt != c.attempt || s.progress != Progress.Revealed) revert NoSuchUpdate(proof.seat);
-        if (s.digest != Commitments.revealDigest(proof.updateRoot, _headerHash(proof.header))) {
+        if (s.digest != Commitments.revealDigest(proof.updateRoot, Commitments.headerHashOf(proof.header))) {
             revert WrongHeader(proof.seat);
         }
         trainer = IJudgedRun(run).seats(proof.seat).trainer;
         uint256 rank = IJudgedRun(run).roster().rank(proof.seat);
         segment = Shuffle.segmentOf(IJudgedRun(run).getRound(round).seed, rank, IJudgedRun(run).params().segments);
-    }
-
-    function _headerHash(Header calldata header) private pure returns (bytes32) {
-        // slither-disable-next-line uninitialized-local: the rest of a reveal is not hashed
-        Reveal memory r;
-        (r.ssq, r.traceRoot, r.classId) = (header.ssq, header.traceRoot, header.classId);
-        (r.updateCid, r.updateSize) = (header.updateCid, header.updateSize);
-        return Commitments.headerHash(r);
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ICourt} from "./ICourt.sol";
+
 /// @notice Whose move it is in a dispute, or how it ended.
 enum DisputeState {
     None,
@@ -89,13 +91,11 @@ struct NormProof {
 /// @title Judges merges and norms by computing them. Anyone may bring a proof; docs/protocol.md section 8.
 /// @notice Serves every run that names it. What a run says is trusted for that run alone: no dispute can pay out more
 /// than it was paid.
-interface IMergeCourt {
+interface IMergeCourt is ICourt {
     /// @notice The run has no such proposal pending, or another one by now.
     error NotPending(address run, uint32 round);
     /// @notice The chunk is as the merge rule wants it.
     error ChunkIsRight(uint32 chunk);
-    /// @notice The preimage does not give the frozen hash of the segment's inputs.
-    error WrongInputs(uint8 segment);
     /// @notice The accumulator is not the one that this sender's last `feed` left.
     error WrongAccumulator(bytes32 expected, bytes32 given);
     /// @notice Too few or too many openings for the inputs.
@@ -109,32 +109,16 @@ interface IMergeCourt {
     error WrongNode(uint256 index);
     /// @notice The update's sums and its header are true.
     error NormIsRight(uint8 seat);
-    /// @notice Header and root are not those that the seat revealed or that were frozen.
-    error WrongHeader(uint8 seat);
     /// @notice There is no chunk of that number.
     error NoSuchChunk(uint32 chunk, uint32 chunks);
-    /// @notice No update has that place or seat.
-    error NoSuchUpdate(uint256 place);
-    /// @notice New disputes begin before the window closes.
-    error WindowClosed(uint256 finalizableAt);
-    /// @notice The move's bond is larger.
-    error BondTooSmall(uint256 givenWei, uint256 neededWei);
     /// @notice The dispute waits for another move, or is over.
     error WrongMove(uint256 id, DisputeState state);
-    /// @notice The mover's clock ran out.
-    error ClockRanOut(uint256 id, uint256 deadline);
-    /// @notice The mover still has time.
-    error ClockStillRuns(uint256 id, uint256 deadline);
     /// @notice The challenger alone chooses.
     error NotChallenger(uint256 id, address challenger);
     /// @notice As many children as the level has, and they hash to the node in dispute.
     error WrongChildren(uint256 id);
     /// @notice Parent root and inputs hashes are not those that the dispute began with.
     error WrongBeginning(uint256 id);
-    /// @notice No dispute credited anything to the sender.
-    error NothingToClaim();
-    /// @notice The account does not take ETH.
-    error TransferFailed(address to, uint256 amountWei);
 
     /// @notice A chunk of a proposal was computed and differs.
     event WrongMergeProven(
@@ -167,7 +151,6 @@ interface IMergeCourt {
     event LeafShown(uint256 indexed id, bytes leaf);
     /// @notice The dispute is over; `beneficiary` has its bonds, and on conviction what was slashed.
     event DisputeEnded(uint256 indexed id, DisputeState state, address indexed beneficiary, uint256 bondsWei);
-    event Claimed(address indexed account, uint256 amountWei);
 
     // --- one transaction
     /// @notice Convict a proposal of one wrong chunk: compute it from the frozen inputs and the parent model.
@@ -210,13 +193,10 @@ interface IMergeCourt {
     // --- ends
     /// @notice End a dispute whose mover's clock ran out, or whose object is gone. Anyone may.
     function endDispute(uint256 id) external;
-    /// @notice Send the sender everything that disputes credited to it.
-    function claim() external;
 
     // --- views
     function disputes(uint256 id) external view returns (Dispute memory);
     function disputeCount() external view returns (uint256);
-    function creditOf(address account) external view returns (uint256);
     /// @notice Bond that the next move of the challenger needs at the present base fee: twice the answer's gas.
     /// @param updates Included updates, for the last choice.
     function bondWei(DisputeState answer, uint256 updates) external view returns (uint256);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ICourt} from "./ICourt.sol";
 import {Header} from "./IMergeCourt.sol";
 
 /// @notice Whose move it is in a trial, or how it ended.
@@ -46,7 +47,10 @@ struct Trial {
     uint8 segment;
     /// @dev 0 before the first jury, 1 before the second.
     uint8 level;
+    /// @dev Of the first digest on which both sides differ.
     uint16 index;
+    /// @dev Of the first jury, while it can be appealed and after.
+    TrialState verdict;
     address accuser;
     uint40 deadline;
     uint40 drawBlock;
@@ -57,11 +61,12 @@ struct Trial {
     uint96 defenderBondWei;
     address appellant;
     uint96 appealBondWei;
+    /// @dev What a ticket is paid.
     uint96 ticketWei;
+    /// @dev Of the bonds of a trial that ended: what its jurors have not been credited yet.
+    uint96 jurorsWei;
     uint32 moveS;
     uint32 juryS;
-    uint32 answerBankS;
-    uint32 replyBankS;
     /// @dev Identity of the updates: seed and inputs hash of the segment.
     bytes32 seed;
     bytes32 inputsHash;
@@ -72,7 +77,8 @@ struct Trial {
     bytes32 ownRoot;
     /// @dev keccak256(abi.encode(digests)) of what was shown for the accused.
     bytes32 shown;
-    /// @dev The digest on which both agree before the disputed one; zero if that is the first.
+    /// @dev The digest on which both agree before the disputed one; zero if that is the first. Behind the update's root
+    /// every sequence goes on with zeros.
     bytes32 before;
     bytes32 accusedDigest;
     bytes32 accuserDigest;
@@ -94,6 +100,7 @@ struct Juror {
     bool opened;
     bool fined;
     bool paid;
+    /// @dev What it sealed; once opened, the digest.
     bytes32 vote;
 }
 
@@ -109,26 +116,43 @@ struct SignedFinding {
 /// jury of its determinism class. docs/protocol.md section 9.
 /// @notice Serves every run that names it. What a run says is trusted for that run alone: a trial pays out what was paid
 /// into it, audits what was given for them.
-interface ITrainingCourt {
+interface ITrainingCourt is ICourt {
+    /// @notice The updates of the round are not frozen, or not pending any more.
     error NotFrozen(address run, uint32 round);
+    /// @notice A court convicted the update already.
     error AlreadyGuilty(uint32 round, uint8 seat);
-    /// @notice An accusation names another trace than the accused's.
+    /// @notice The accuser's trace is the accused's.
     error NothingDisputed();
     /// @notice The digests do not lead to the root that was committed to, or are too many.
     error WrongTrace(uint256 id);
+    /// @notice The trial waits for another move, or is over.
     error WrongState(uint256 id, TrialState state);
+    /// @notice The accuser alone answers.
     error NotAccuser(uint256 id, address accuser);
-    /// @notice Header `place` of the class's members does not open its entry.
-    error WrongClassMember(uint256 place);
+    /// @notice There must be a header for each included update.
+    error WrongHeaders(uint256 given, uint256 included);
+    /// @notice The chain knows the block that draws the jury, or will.
+    error BlockStillKnown(uint256 blockNumber);
+    /// @notice The account has no ticket in the jury.
     error NotJuror(uint256 id, address account);
+    /// @notice The juror has sealed, or opened, its vote.
     error AlreadyVoted(uint256 id, address juror);
     /// @notice The vote does not open what was sealed.
     error WrongSeal(uint256 id, address juror);
-    error NothingToAppeal(uint256 id);
-    error NotDrawn(uint8 seat);
-    error AlreadyFound(uint8 seat);
-    error WrongSignature(uint8 seat);
+    /// @notice The juror did not vote as the trial ended, or was paid.
+    error NothingToPay();
+    /// @notice The juror or auditor did its duty, or was fined.
     error NothingToFine();
+    /// @notice The update is not audited, or not in the round.
+    error NotDrawn(uint8 seat);
+    /// @notice The update's finding is there.
+    error AlreadyFound(uint8 seat);
+    /// @notice The drawn auditor did not sign this finding, or it says nothing.
+    error WrongSignature(uint8 seat);
+    /// @notice The run's sponsor alone takes back what is left for audits.
+    error NotSponsor(address sponsor);
+    /// @notice The run goes on.
+    error NotClosed(address run);
 
     event Accused(
         uint256 indexed id,
@@ -151,6 +175,8 @@ interface ITrainingCourt {
         bytes32 accuserDigest,
         uint256 drawBlock
     );
+    /// @notice The chain forgot the block that was to draw; another will.
+    event Redrawn(uint256 indexed id, uint256 drawBlock);
     event JurySeated(uint256 indexed id, uint8 level, address[] jurors, uint8[] tickets, uint256 deadline);
     event VoteSealed(uint256 indexed id, uint8 level, address indexed juror);
     event VotingStarted(uint256 indexed id, uint8 level, uint256 deadline);
@@ -182,8 +208,8 @@ interface ITrainingCourt {
         bytes[] calldata inputs,
         SignedFinding[] calldata findings
     ) external;
-    /// @notice Fine an auditor who found an update the same that was convicted. Anyone may.
-    function fineAuditor(address run, uint32 round, uint8 seat) external;
+    /// @notice Fine the auditor who had found the same what the jury of this trial convicted. Anyone may.
+    function fineAuditor(uint256 id) external;
 
     // --- a trial
     /// @notice Say that a frozen update was not trained as assigned. The sent ETH is the bond.
@@ -207,7 +233,8 @@ interface ITrainingCourt {
         bytes32[] calldata ownDigests,
         bytes32 ownUpdateRoot
     ) external;
-    /// @notice Draw the jury from the round's trainers of the class, by weight. Anyone may.
+    /// @notice Draw the jury from the round's trainers of the class, by weight. Anyone may. Where there are none, or a
+    /// second jury is not seated in time, the first verdict stands, if there is one.
     /// @param header Of the trial's drawBlock, for the beacon.
     /// @param headers Of every included update, in the order of `inputs`, segment by segment.
     function seatJury(
@@ -226,22 +253,21 @@ interface ITrainingCourt {
     function appeal(uint256 id) external payable;
     /// @notice Go on with a trial whose clock ran out, or whose object is gone. Anyone may.
     function advance(uint256 id) external;
-    /// @notice Credit a juror that voted as the trial ended. Anyone may.
+    /// @notice Credit a juror that voted as the trial ended; in a hung one, that voted. Anyone may.
     function payJuror(uint256 id, uint8 level, address juror) external;
-    /// @notice Fine a juror that kept silent or voted otherwise. Anyone may.
+    /// @notice Fine a juror that kept silent or voted otherwise, where a trial ended with a verdict. Anyone may.
     function fineJuror(uint256 id, uint8 level, address juror) external;
-    /// @notice Send the sender everything that the court owes it.
-    function claim() external;
 
     // --- views
     function trials(uint256 id) external view returns (Trial memory);
     function trialCount() external view returns (uint256);
     function tallies(uint256 id, uint8 level) external view returns (Tally memory);
     function jurors(uint256 id, uint8 level, address juror) external view returns (Juror memory);
-    function creditOf(address account) external view returns (uint256);
     function auditPoolWei(address run) external view returns (uint256);
     /// @notice What was found about a seat's update of a round, and by whom.
     function findings(address run, uint32 round, uint8 seat) external view returns (address auditor, Finding finding);
-    /// @notice The bonds of accuse and showTrace, and of an appeal, at the present base fee.
+    /// @notice The bonds of accuse, and of an appeal, of a trial that begins at the present base fee.
     function bondsWei() external view returns (uint256 sideWei, uint256 appealWei);
+    /// @notice The bonds of showTrace and of an appeal in a trial: those of the base fee that it began at.
+    function bondsOf(uint256 id) external view returns (uint256 sideWei, uint256 appealWei);
 }

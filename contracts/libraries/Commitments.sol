@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Header} from "../interfaces/IMergeCourt.sol";
 import {Reveal} from "../types/Types.sol";
 
 /// @title Hashes that bind a trainer to its update; docs/protocol.md section 3.
@@ -13,6 +14,11 @@ library Commitments {
     /// @notice headerHash of docs/protocol.md section 3.
     function headerHash(Reveal memory r) internal pure returns (bytes32) {
         return sha256(abi.encode(r.ssq, r.traceRoot, r.classId, r.updateCid, r.updateSize));
+    }
+
+    /// @notice headerHash of a header alone.
+    function headerHashOf(Header calldata h) internal pure returns (bytes32) {
+        return sha256(abi.encode(h.ssq, h.traceRoot, h.classId, h.updateCid, h.updateSize));
     }
 
     /// @notice The commitment that `r` opens.

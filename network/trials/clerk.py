@@ -155,14 +155,8 @@ class TrialClerk:
 
     def appeal(self, number: int, trial: Trial) -> Receipt | None:
         """Have another jury judge."""
-
-        def make(bond_wei: Wei) -> Call:
-            return self.court.appeal(number, bond_wei=bond_wei)
-
-        is_done = self._has_moved(number, trial)
-        return self._acts.send_bonded(
-            self._acts.name("appeal", str(number)), self._appeal_wei, make, is_done
-        )
+        call = self.court.appeal(number, bond_wei=self.court.bonds_of(number).appeal_wei)
+        return self._move("appeal", number, trial, call)
 
     # -- jurors
 

@@ -151,11 +151,10 @@ class Usher:
                 )
                 given_up = isinstance(done, Failed) and done.tries >= GIVE_UP_TRIES
                 self._busy = self._busy or not (given_up or isinstance(done, Finished))
-        elif right_digest(one) is not None and account not in jury.fined:
-            if not bench.is_me(account):
-                self._tidy(
-                    ("fine juror", *name), lambda: clerk.fine_juror(one.number, level, account)
-                )
+            return
+        owes = right_digest(one) is not None and account not in jury.fined
+        if owes and not bench.is_me(account):
+            self._tidy(("fine juror", *name), lambda: clerk.fine_juror(one.number, level, account))
 
     def _tidy(self, name: tuple[object, ...], work: Work) -> None:
         bench = self._bench

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IJudgedRun} from "../interfaces/IJudgedRun.sol";
+import {Header} from "../interfaces/IMergeCourt.sol";
+import {ITrainingCourt, Trial, TrialState} from "../interfaces/ITrainingCourt.sol";
+import {Commitments} from "../libraries/Commitments.sol";
+import {Inputs} from "../libraries/Inputs.sol";
+import {Seats} from "../libraries/Seats.sol";
+import {Traces} from "../libraries/Traces.sol";
+import {Round, RoundStatus, RunParams} from "../types/Types.sol";
+import {Trials} from "./Trials.sol";
+
+/// @title From an accusation to the one step on which both sides differ.
+abstract contract TraceGame is Trials {
+    using Seats for uint256;
+
+    /// @inheritdoc ITrainingCourt
+    function accuse(
+        address run,
+        uint32 round,
+        uint8 segment,
+        bytes calldata inputs,
+        uint256 place,
+        Header calldata header,
+        bytes32 ownRoot
+    ) external payable nonReentrant returns (uint256 id) {
+        // Check
+        Trial memory t = _accused(run, round, segment, inputs, place, header);
+        if (ownRoot == t.traceRoot) revert NothingDisputed();
+        t.ticketWei = _ticketWei();
+        (uint256 sideWei,) = _bondsAt(t.ticketWei);
+        (t.accuser, t.accuserBondWei, t.ownRoot) = (msg.sender, _takeBondOf(sideWei), ownRoot);
+        RunParams memory p = IJudgedRun(run).params();
+        (t.moveS, t.juryS) = (p.moveS, p.juryS);
+        (t.state, t.deadline) = (TrialState.Defence, _answerBy(p.moveS));
+        // Effect and interaction
+        id = _begin(t);
+        emit Accused(id, run, round, t.seat, t.accused, msg.sender, t.classId, ownRoot);
+    }
+
+    /// @inheritdoc ITrainingCourt
+    function showTrace(uint256 id, bytes32[] calldata digests) external payable nonReentrant {
+        // Check
+        (Trial storage t, bool goesOn) = _proceed(id, TrialState.Defence);
+        if (!goesOn) return;
+        (uint256 sideWei,) = _bondsAt(t.ticketWei);
+        uint96 bondWei = _takeBondOf(sideWei);
+        _requireTrace(id, digests, t.updateRoot, t.traceRoot);
+        // Effect
+        (t.defender, t.defenderBondWei) = (msg.sender, bondWei);
+        t.shown = keccak256(abi.encode(digests));
+        (t.state, t.deadline) = (TrialState.Reply, _answerBy(t.moveS));
+        emit TraceShown(id, msg.sender, digests);
+    }
+
+    /// @inheritdoc ITrainingCourt
+    function answerTrace(
+        uint256 id,
+        bytes32[] calldata accusedDigests,
+        bytes32[] calldata ownDigests,
+        bytes32 ownUpdateRoot
+    ) external nonReentrant {
+        // Check
+        (Trial storage t, bool goesOn) = _proceed(id, TrialState.Reply);
+        if (!goesOn) return;
+        if (msg.sender != t.accuser) revert NotAccuser(id, t.accuser);
+        if (keccak256(abi.encode(accusedDigests)) != t.shown) revert WrongTrace(id);
+        _requireTrace(id, ownDigests, ownUpdateRoot, t.ownRoot);
+        bytes32 updateRoot = t.updateRoot;
+        uint256 index = Traces.firstDifference(accusedDigests, updateRoot, ownDigests, ownUpdateRoot);
+        bytes32 theirs = Traces.at(accusedDigests, updateRoot, index);
+        bytes32 mine = Traces.at(ownDigests, ownUpdateRoot, index);
+        if (theirs == mine) revert NothingDisputed();
+        // Effect
+        t.index = uint16(index);
+        (t.accusedDigest, t.accuserDigest) = (theirs, mine);
+        if (index != 0) t.before = Traces.at(accusedDigests, updateRoot, index - 1);
+        _toDraw(t);
+        emit Diverged(id, index, t.before, theirs, mine, t.drawBlock);
+    }
+
+    /// @dev The next block's randomness draws the jury: who could choose it does not know it yet.
+    function _toDraw(Trial storage t) internal {
+        (t.state, t.drawBlock) = (TrialState.Draw, uint40(block.number + 1));
+        t.deadline = uint40(block.timestamp + t.moveS);
+    }
+
+    /// @dev A trial about an update that is frozen and pending.
+    function _accused(
+        address run,
+        uint32 round,
+        uint8 segment,
+        bytes calldata inputs,
+        uint256 place,
+        Header calldata header
+    ) private view returns (Trial memory t) {
+        Round memory record = IJudgedRun(run).getRound(round);
+        t.seed = IJudgedRun(run).frozenSeed(round);
+        bool pending = record.status == RoundStatus.Open || record.status == RoundStatus.Proposed;
+        if (t.seed == 0 || !pending) revert NotFrozen(run, round);
+        if (record.status == RoundStatus.Proposed && block.timestamp >= record.finalizableAt) {
+            revert WindowClosed(record.finalizableAt);
+        }
+        t.inputsHash = IJudgedRun(run).inputsHash(round, segment);
+        if (sha256(inputs) != t.inputsHash) revert WrongInputs(segment);
+        if (place >= Inputs.count(inputs)) revert NoSuchUpdate(place);
+        Inputs.Entry memory entry = Inputs.entryAt(inputs, place);
+        if (Commitments.headerHashOf(header) != entry.headerHash) revert WrongHeader(entry.seat);
+        if (IJudgedRun(run).convicted(round).has(entry.seat)) revert AlreadyGuilty(round, entry.seat);
+        (t.run, t.round, t.segment, t.seat) = (run, round, segment, entry.seat);
+        (t.accused, t.updateRoot) = (entry.trainer, entry.updateRoot);
+        (t.traceRoot, t.classId) = (header.traceRoot, header.classId);
+    }
+
+    function _requireTrace(uint256 id, bytes32[] calldata digests, bytes32 updateRoot, bytes32 root) private pure {
+        if (digests.length == 0 || digests.length > Traces.MAX_DIGESTS) revert WrongTrace(id);
+        if (Traces.root(digests, updateRoot) != root) revert WrongTrace(id);
+    }
+
+    function _answerBy(uint32 moveS) private view returns (uint40) {
+        return uint40(block.timestamp + ANSWER_MOVES * moveS);
+    }
+}
