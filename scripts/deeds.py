@@ -154,11 +154,6 @@ def update_deeds(
     latest: dict[int, int] = {}
     seats: dict[int, int] = {}
     revealed: set[int] = set()
-
-    def end(place: int, fate: Fate, event: Event) -> None:
-        lost = taken.get(event.transaction_hash, ())
-        deeds[place] = deeds[place].end(fate, event, lost)
-
     for event in events:
         a, number = event.args, getattr(event.args, "round", 0)
         if event.name in ("Committed", "Revealed") and a.trainer == account:
@@ -167,26 +162,31 @@ def update_deeds(
                 deeds.append(Deed.of(event, account))
             if event.name == "Revealed":
                 revealed.add(latest[number])
-            continue
-        if number not in latest:
-            continue
-        place, seat = latest[number], seats[number]
-        fate = deeds[place].fate
-        if event.name == "UpdateConvicted" and a.trainer == account:
-            end(place, Fate.CONVICTED, event)
-        elif event.name == "UpdatesFrozen" and fate is Fate.PENDING:
-            if a.included >> seat & 1:
-                deeds[place] = replace(deeds[place].end(Fate.ACCEPTED, event), merged=True)
-            else:
-                end(place, Fate.EXCLUDED if place in revealed else Fate.REFUSED, event)
-        elif event.name == "UpdatesUnpaid" and a.seats >> seat & 1:
-            deeds[place] = replace(deeds[place], unpaid=True)
-        elif event.name in ("RoundVoided", "RoundFailed") and fate in (
-            Fate.PENDING,
-            Fate.ACCEPTED,
-        ):
-            deeds[place] = replace(deeds[place].end(Fate.VOID, event), merged=False)
+        elif number in latest:
+            place, lost = latest[number], taken.get(event.transaction_hash, ())
+            deeds[place] = _go_on(
+                deeds[place], event, seats[number], lost, is_revealed=place in revealed
+            )
     return deeds
+
+
+def _go_on(
+    deed: Deed, event: Event, seat: int, lost: Iterable[Penalty], *, is_revealed: bool
+) -> Deed:
+    """What an event of its round makes of an update."""
+    a = event.args
+    if event.name == "UpdateConvicted" and a.trainer == deed.account:
+        return deed.end(Fate.CONVICTED, event, lost)
+    if event.name == "UpdatesFrozen" and deed.fate is Fate.PENDING:
+        if a.included >> seat & 1:
+            return replace(deed.end(Fate.ACCEPTED, event), merged=True)
+        return deed.end(Fate.EXCLUDED if is_revealed else Fate.REFUSED, event, lost)
+    if event.name == "UpdatesUnpaid" and a.seats >> seat & 1:
+        return replace(deed, unpaid=True)
+    is_undone = event.name in ("RoundVoided", "RoundFailed")
+    if is_undone and deed.fate in (Fate.PENDING, Fate.ACCEPTED):
+        return replace(deed.end(Fate.VOID, event), merged=False)
+    return deed
 
 
 def excused(

@@ -43,8 +43,10 @@ def deploy(
     office = put("RunOffice")
     run_type = contracts["TrainingRun"].contract_type
     run_code = bytes.fromhex(run_type.deployment_bytecode.bytecode.removeprefix("0x"))
-    no_court = "0x" + "00" * 20
-    factory = put("RunFactory", run_code, office.address, unbonding_s, court.address, no_court)
+    training = put("TrainingCourt")
+    factory = put(
+        "RunFactory", run_code, office.address, unbonding_s, court.address, training.address
+    )
     made["RunFactory"]["block"] = account.provider.get_block("latest").number
     made["StakeVault"] = {"address": factory.vault(), "arguments": [unbonding_s]}
     return made

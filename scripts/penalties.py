@@ -13,7 +13,7 @@ from network.events import EventReader
 from network.history import Proposal, proposal_id
 from network.keeper import GWEI
 from network.rpc import Rpc
-from network.run import CLIENT_ABI, ZERO_ADDRESS, RunContract
+from network.run import CLIENT_ABI, ZERO_ADDRESS
 from network.trials.contract import Trial, TrialState
 from protocol.cid import Cid
 from protocol.types import Address, BlockNumber, Digest
@@ -178,15 +178,15 @@ def _flows(
     losses: Iterable[tuple[Address, int]], gains: Iterable[tuple[Address | None, int]]
 ) -> Iterator[tuple[Address, Address | None, int]]:
     """From whom to whom: losses cover gains in order."""
-    left = [[who, wei] for who, wei in losses]
+    left = dict(enumerate(losses))
     for gainer, gained_wei in gains:
         need_wei = gained_wei
-        for loss in left:
-            paid_wei = min(need_wei, loss[1])
-            loss[1] -= paid_wei
+        for place, (loser, wei) in left.items():
+            paid_wei = min(need_wei, wei)
+            left[place] = (loser, wei - paid_wei)
             need_wei -= paid_wei
             if paid_wei:
-                yield loss[0], gainer, paid_wei
+                yield loser, gainer, paid_wei
 
 
 def _penalty(
