@@ -18,7 +18,7 @@ from protocol.rounds import Phase, UpdateHeader
 from protocol.types import Address, Attempt, Digest, Gwei, RoundId, Seat, Wei
 
 RUN_ABI = ("TrainingRun", "StakeVault", "RunFactory")
-CLIENT_ABI = (*RUN_ABI, "MergeCourt")
+CLIENT_ABI = (*RUN_ABI, "MergeCourt", "TrainingCourt", "PrevrandaoBeacon")
 """Whatever a transaction of a client may emit or revert with."""
 ZERO_ADDRESS = Address("0x" + "00" * 20)
 
@@ -133,7 +133,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
-    """A round's lasting record; status 0 none, 1 open, 2 proposed, 3 final, 4 failed."""
+    """A round's lasting record; status 0 none, 1 open, 2 proposed, 3 final, 4 failed.
+
+    `frozen_at` are the low 16 bits of the number of the block that froze its inputs.
+    """
 
     seed: Digest
     model_root: Digest
@@ -141,7 +144,9 @@ class RoundRecord:
     finalizable_at_s: int
     open_disputes: int
     status: int
-    any_convicted: bool = False
+    any_unpaid: bool = False
+    any_trial: bool = False
+    frozen_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

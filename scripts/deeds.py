@@ -51,6 +51,8 @@ class Deed:
     penalties: tuple[Penalty, ...] = ()
     merged: bool = False
     unpaid: bool = False
+    rounds: int | None = None
+    """How many rounds later that was."""
 
     @classmethod
     def of(cls, event: Event, account: Address, round_id: int | None = None) -> "Deed":
@@ -86,6 +88,20 @@ class Deed:
     def burned_wei(self) -> int:
         """What nobody got."""
         return sum(one.burned_wei for one in self.penalties)
+
+
+def dated(deeds: Iterable[Deed], events: Iterable[Event]) -> list[Deed]:
+    """The deeds with the number of rounds that were opened until each was decided."""
+    opened = [(e.block_number, e.args.round) for e in events if e.name == "RoundOpened"]
+
+    def date(deed: Deed) -> Deed:
+        if deed.blocks is None:
+            return deed
+        decided = deed.block + deed.blocks
+        begun = [number for block, number in opened if block <= decided]
+        return replace(deed, rounds=max([deed.round_id, *begun]) - deed.round_id)
+
+    return [date(deed) for deed in deeds]
 
 
 Taken = Mapping[str, Sequence[Penalty]]

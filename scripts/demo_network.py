@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from network.rpc import Rpc
+from network.run import RunContract
 from network.store import ContentStore, KuboStore, LocalStore
+from network.trials.contract import known_training_court
 from protocol.types import Address
 from scripts.adversaries.catalogue import (
     AGAINST_TRAINING,
@@ -53,11 +55,15 @@ _TIMES_AGAINST = {
     "wrong-merge": {"dispute_s": 15, "move_s": 5},
     "withheld-model": {"dispute_s": 15, "move_s": 5},
     "withheld-update": {"reveal_s": 8, "audit_s": 8},
-    "booster": {"reveal_s": 8, "audit_s": 8},
-    "nan": {"reveal_s": 8, "audit_s": 8},
+    "booster": {"reveal_s": 6, "audit_s": 6},
+    "nan": {"reveal_s": 6, "audit_s": 6},
 }
 # An update is accused before its dispute window ends; then a trial takes what its clocks allow.
-_TIMES_OF_TRIALS = {"dispute_s": 20, "move_s": 5, "jury_s": 10}
+_TIMES_OF_TRIALS = {"dispute_s": 10, "move_s": 2, "jury_s": 6}
+PACE_S = 6
+"""What an adversary against training takes for an update, so that a trial ends about a round later,
+as where training takes longer than a trial; `digits` trains in a tenth of that.
+"""
 _ALL_BPS = 10_000
 _ENROLMENT_S = 120.0
 
@@ -195,6 +201,7 @@ class LocalNetwork:
                     *("--rounds", str(settings.rounds), "--stake", str(STAKE_GWEI)),
                     *("--relay", f"http://127.0.0.1:{self.relay_port}"),
                     *("--others", str(settings.trainers)),
+                    *("--pace", str(PACE_S if settings.is_against_training else 0)),
                 ],
                 self._shared_selftest,
             )
@@ -314,8 +321,26 @@ def _create_run(network: LocalNetwork, say: Say) -> Address:
             *(flag for item in plan.items() for flag in ("--set", f"{item[0]}={item[1]}")),
         ],
     )
-    say(f"run {created['run']} created and funded")
-    return Address(created["run"])
+    run = Address(created["run"])
+    if settings.audits["audit_bps"]:
+        _fund_audits(network, run)
+    say(f"run {run} created and funded")
+    return run
+
+
+def _fund_audits(network: LocalNetwork, run: Address) -> None:
+    """Pay for an audit of every update, from the sponsor's account."""
+    rpc, contract = network.rpc, RunContract(network.rpc, run)
+    court = known_training_court(rpc, contract)
+    assert court is not None, "the deployment has one"
+    settings, sponsor = network.settings, network.coordinator_key.address
+    updates = settings.rounds * (settings.trainers + len(settings.cast))
+    value_wei = updates * contract.params.audit_reward_wei
+    call = court.prepare("fundAudits", run, value_wei=value_wei)
+    rpc.call("anvil_impersonateAccount", sponsor)
+    sent = {"from": sponsor, "to": court.address, "data": "0x" + call.data.hex()}
+    rpc.call("eth_sendTransaction", {**sent, "value": hex(value_wei)})
+    rpc.call("anvil_stopImpersonatingAccount", sponsor)
 
 
 def start_roles(network: LocalNetwork, say: Say) -> None:

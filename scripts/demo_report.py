@@ -83,8 +83,18 @@ def show_trial(console: Console, result: DemoResult, adversary: str | None) -> N
 
 def _deeds_table(judgement: Judgement, adversary: str) -> Table:
     table = Table(title=f"What became of each deed of {adversary}")
-    for name in ("round", "who", "fate", "merged", "blocks", "by", "lost ETH", "transaction"):
-        right = name in ("round", "blocks", "lost ETH")
+    for name in (
+        "round",
+        "who",
+        "fate",
+        "merged",
+        "rounds",
+        "blocks",
+        "by",
+        "lost ETH",
+        "transaction",
+    ):
+        right = name in ("round", "rounds", "blocks", "lost ETH")
         table.add_column(name, justify="right" if right else "left")
     for deed in judgement.deeds:
         table.add_row(
@@ -92,6 +102,7 @@ def _deeds_table(judgement: Judgement, adversary: str) -> Table:
             judgement.names.get(deed.account, deed.account),
             deed.fate.value,
             ("unpaid" if deed.unpaid else "yes") if deed.merged else "no",
+            "-" if deed.rounds is None else str(deed.rounds),
             "-" if deed.blocks is None else str(deed.blocks),
             prover_of(judgement, deed) or "-",
             f"{deed.lost_wei / _WEI:.4f}",
@@ -197,6 +208,7 @@ def _trial_as_json(judgement: Judgement, adversary: str | None) -> dict[str, Any
                 "unpaid": deed.unpaid,
                 "decided_in": deed.decided,
                 "blocks": deed.blocks,
+                "rounds": deed.rounds,
                 "by": prover_of(judgement, deed),
                 "lost_wei": str(deed.lost_wei),
                 "paid_wei": str(deed.paid_wei),

@@ -15,6 +15,7 @@ from scripts.deeds import (
     Deed,
     Fate,
     accusation_deeds,
+    dated,
     excused,
     proposal_deeds,
     silence_deeds,
@@ -145,7 +146,7 @@ def judge(
     return Judgement(
         penalties=tuple(lost),
         parties=tuple(books),
-        deeds=tuple(sorted(deeds, key=lambda one: (one.round_id, one.block))),
+        deeds=tuple(sorted(dated(deeds, events), key=lambda one: (one.round_id, one.block))),
         promises=tuple(promises),
         burned_wei=burned_wei,
         names=dict(names),

@@ -33,6 +33,7 @@ from trainer.setup import StartOptions
 @click.option("--relay", help="trainers: the relay")
 @click.option("--stake", "stake_gwei", type=int, help="trainers: gwei to enroll with")
 @click.option("--others", type=int, default=0, help="trainers: seats to be taken by others first")
+@click.option("--pace", "pace_s", type=float, default=0.0, help="trainers: seconds for an update")
 def main(
     name: str,
     run: str,
@@ -40,6 +41,7 @@ def main(
     relay: str | None,
     stake_gwei: int | None,
     others: int,
+    pace_s: float,
     **flags: Any,
 ) -> None:
     """Take part in a run and cheat in it; settings are those of the honest commands."""
@@ -52,7 +54,7 @@ def main(
         options = StartOptions(
             relay=relay, stake_gwei=stake_gwei, rounds=rounds, backup=False, watch=False
         )
-        run_trainer(TRAINERS[name], settings, run, others, options)
+        run_trainer(TRAINERS[name], settings, options, run=run, others=others, pace_s=pace_s)
     except CommonweightError as error:
         click.echo(f"error: {error.message}\n-> {error.remedy}", err=True)
         sys.exit(1)

@@ -48,6 +48,8 @@ class LyingSession(Session):
     """What `commonweight-trainer` opens, for an adversary."""
 
     others = 0
+    pace_s = 0.0
+    """How long a liar takes for an update at least."""
 
     @cached_property
     def account(self) -> TrainerAccount:
@@ -58,13 +60,19 @@ class LyingSession(Session):
 
 
 def run_trainer(
-    kind: type[LyingSession], settings: Settings, run: str, others: int, options: StartOptions
+    kind: type[LyingSession],
+    settings: Settings,
+    options: StartOptions,
+    *,
+    run: str,
+    others: int,
+    pace_s: float,
 ) -> None:
     """Train as everybody may, and lie about it."""
     report = LineReport(as_json=True)
     with ExitStack() as stack:
         session = kind(settings, stack, run=read_address("--run", run))
-        session.others = others
+        session.others, session.pace_s = others, pace_s
         with session.node(options, report) as node:
             signal.signal(signal.SIGTERM, lambda *_: node.stop())
             node.follow()

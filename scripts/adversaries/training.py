@@ -1,9 +1,10 @@
 """Trainers that lie about their training: honest nodes around a lying learner."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from network.history import RunHistory
 from network.run import RunParams
@@ -11,7 +12,7 @@ from protocol.spec import RunSpec
 from protocol.types import Seat
 from scripts.adversaries.judging import AccompliceSession
 from scripts.adversaries.learners import LyingLearner, Scene
-from trainer.training import Learner, ShardCache, Trainer
+from trainer.training import Learned, Learner, ShardCache, Trainer
 from trainer.updates import update_cid
 
 _NO_BOUND = (1 << 96) - 1
@@ -33,8 +34,18 @@ class LearningSession(AccompliceSession):
             spec=spec,
             params=replace(params, norm_bound=_NO_BOUND),
             shards=shards,
-            learner=replace(learner, update=liar.update),
+            learner=replace(learner, update=self._unhurried(liar)),
         )
+
+    def _unhurried(self, liar: LyingLearner) -> Callable[..., Learned]:
+        """What the liar makes, after a while: everybody waits for its commitment."""
+
+        def update(**inputs: Any) -> Learned:
+            done = liar.update(**inputs)
+            time.sleep(self.pace_s)
+            return done
+
+        return update
 
     def _read_updates(self, round_no: int) -> Mapping[Seat, bytes]:
         """What a round's trainers revealed. Called by the thread that trains, and by no other."""
