@@ -144,5 +144,8 @@ def _processor_model() -> str:
 
 def _environment_caps() -> str:
     """Settings with which a user may cap the instruction set below what the processor has."""
-    names = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
+    names = (
+        *("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"),
+        "MKL_ENABLE_INSTRUCTIONS",
+    )
     return ",".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)

@@ -142,6 +142,57 @@ _TABLE = {
         "the children do not hash to the node in dispute",
         "compute the merge again",
     ),
+    # the training court
+    "NotFrozen": (
+        "the round's updates are not frozen, or are final",
+        "accuse between the freeze and the round's end",
+    ),
+    "AlreadyGuilty": ("a court convicted the update already", "nothing is to be done"),
+    "NothingDisputed": (
+        "both traces are the same",
+        "accuse only with a trace of one's own that differs",
+    ),
+    "WrongTrace": (
+        "the digests do not lead to the root that was committed to",
+        "show what the journal holds of that training",
+    ),
+    "WrongState": ("the trial waits for another move, or is over", "look at the trial again"),
+    "NotAccuser": ("only the accuser answers", "use the key of the accuser"),
+    "WrongHeaders": (
+        "there is not one header for each included update",
+        "take them from the round's Revealed events",
+    ),
+    "BlockStillKnown": (
+        "the block that draws the jury is known, or still to come",
+        "seat the jury with that block's header",
+    ),
+    "BlockNotKnown": (
+        "the block that draws is still to come, or forgotten",
+        "wait for the next block; draw a jury by another one if the chain forgot it",
+    ),
+    "WrongHeaderOf": (
+        "the header is not that block's",
+        "read the block again; on a chain with other header fields, update this program",
+    ),
+    "NotJuror": ("the account has no ticket in the jury", "only drawn jurors vote"),
+    "AlreadyVoted": ("this juror has voted already", "nothing is to be done"),
+    "WrongSeal": (
+        "the vote does not open what was sealed",
+        "open with the salt that the casebook holds",
+    ),
+    "NothingToPay": (
+        "the juror did not vote as the trial ended, or was paid",
+        "nothing is to be done",
+    ),
+    "NothingToFine": ("there is nobody to fine, or it was done", "nothing is to be done"),
+    "NotDrawn": ("the update is not audited by this account", "post findings of own draws alone"),
+    "AlreadyFound": ("a finding about the update is posted", "nothing is to be done"),
+    "WrongSignature": (
+        "the drawn auditor did not sign this finding",
+        "sign again with the auditor's key",
+    ),
+    "NotSponsor": ("only the sponsor takes back what is left for audits", "use the sponsor's key"),
+    "NotClosed": ("the run goes on", "close the run first"),
     # money
     "NothingToClaim": ("there is nothing to claim", "wait until a round is final"),
     "NothingToMove": ("there is nothing to move", "deposit, or unlock stake first"),

@@ -282,6 +282,15 @@ class NotARun(ChainError):
     factory: Address
 
 
+class InvalidBlockHeader(ChainError):
+    """A node told a block whose fields do not give its hash."""
+
+    problem = "the header of block {number} can not be built: {reason}"
+    advice = "ask another RPC endpoint; on a chain with other header fields, update this program"
+    number: object
+    reason: str
+
+
 class TransactionReverted(ChainError):
     """A contract refused a call."""
 

@@ -7,12 +7,13 @@ Plain dictionaries as eth_signTypedData_v4 takes them. Hashing and signing need 
 from typing import Any
 
 from protocol.errors import InvalidRound
-from protocol.types import DIGEST_BYTES, MAX_SEATS, Address, Attempt, Digest, RoundId
+from protocol.types import DIGEST_BYTES, MAX_SEATS, Address, Attempt, Digest, RoundId, Seat
 
 TypedData = dict[str, Any]
 
 DOMAIN_NAME = "Commonweight"
 DOMAIN_VERSION = "1"
+_MAX_FINDING = 3
 
 _DOMAIN_TYPE = [
     {"name": "name", "type": "string"},
@@ -66,26 +67,41 @@ def attestation_typed_data(
 
 
 def finding_typed_data(
-    *, chain_id: int, run: Address, round_id: RoundId, seed: Digest, seat: int, finding: int
+    *,
+    chain_id: int,
+    court: Address,
+    run: Address,
+    round_id: RoundId,
+    seat: Seat,
+    update_root: Digest,
+    finding: int,
 ) -> TypedData:
-    """Give the Finding that a drawn auditor signs about the update of a seat."""
+    """Give the Finding that a drawn auditor signs about the update of a seat. Section 9."""
+    if not 0 < finding <= _MAX_FINDING:
+        raise InvalidRound(field="finding", reason=f"{finding} is not in 1..{_MAX_FINDING}")
     fields = [
+        {"name": "run", "type": "address"},
         {"name": "round", "type": "uint32"},
-        {"name": "seed", "type": "bytes32"},
         {"name": "seat", "type": "uint8"},
+        {"name": "updateRoot", "type": "bytes32"},
         {"name": "finding", "type": "uint8"},
     ]
     message = {
+        "run": run,
         "round": round_id,
-        "seed": _bytes32("seed", seed),
         "seat": seat,
+        "updateRoot": _bytes32("update_root", update_root),
         "finding": finding,
     }
-    return _typed_data(chain_id, run, "Finding", fields, message)
+    return _typed_data(chain_id, court, "Finding", fields, message)
 
 
 def _typed_data(
-    chain_id: int, run: Address, name: str, fields: list[dict[str, str]], message: dict[str, Any]
+    chain_id: int,
+    contract: Address,
+    name: str,
+    fields: list[dict[str, str]],
+    message: dict[str, Any],
 ) -> TypedData:
     return {
         "types": {"EIP712Domain": _DOMAIN_TYPE, name: fields},
@@ -94,7 +110,7 @@ def _typed_data(
             "name": DOMAIN_NAME,
             "version": DOMAIN_VERSION,
             "chainId": chain_id,
-            "verifyingContract": run,
+            "verifyingContract": contract,
         },
         "message": message,
     }

@@ -17,11 +17,12 @@ from network.trials.clerk import Accusation
 from network.trials.contract import Finding, TrialState
 from network.trials.draws import Beacon, Draws
 from network.trials.history import TrialFold
+from protocol.distance import Likeness
 from protocol.messages import finding_typed_data
 from protocol.types import Seat
 from trainer.casebook import AuditNote, Casebook
+from trainer.comparing import Redone
 from trainer.duties import Identity, key_of
-from trainer.replaying import Replay
 from trainer.replays import Replays
 
 _log = structlog.get_logger(__name__)
@@ -48,13 +49,22 @@ class Judgement:
     note: str = ""
 
 
-def judge(replay: Replay) -> Judgement:
-    """Within a class bits decide; between two classes a difference proves nothing."""
-    if replay.same_class:
+_LIKENESS = {
+    Likeness.EQUAL: Finding.CLOSE,
+    Likeness.ALIKE: Finding.CLOSE,
+    Likeness.APART: Finding.DIFFERENT,
+    Likeness.UNDECIDED: Finding.NONE,
+}
+
+
+def judge(redone: Redone) -> Judgement:
+    """Within a class bits decide; between two classes the distance does, and proves nothing."""
+    replay, likeness = redone.replay, redone.likeness
+    if replay.same_class or likeness is None:
         finding = Finding.SAME if replay.same else Finding.DIFFERENT
-        return Judgement(finding=finding, is_same_class=True)
-    finding = Finding.CLOSE if replay.same else Finding.DIFFERENT
-    return Judgement(finding=finding, is_same_class=False, note="of another class")
+        return Judgement(finding=finding, is_same_class=replay.same_class)
+    note = f"of another class: {likeness.value}"
+    return Judgement(finding=_LIKENESS[likeness], is_same_class=False, note=note)
 
 
 class Auditor:
@@ -91,13 +101,13 @@ class Auditor:
         """Whether a drawn update was not judged yet."""
         return self._owed > 0
 
-    def judge(self, replay: Replay, revealed: Revealed) -> Judgement:  # noqa: ARG002 - a liar's may look at whose it is
+    def judge(self, redone: Redone, revealed: Revealed) -> Judgement:  # noqa: ARG002 - a liar's may look at whose it is
         """What a replay says of an update."""
-        return judge(replay)
+        return judge(redone)
 
     def look(self, view: View, docket: Docket) -> None:
         """Audit what this account was drawn for, oldest round first."""
-        self._queued = self._owed = 0
+        self.begin()
         for number in range(view.totals.last_final + 1, view.current.round_id + 1):
             found = view.fold.rounds.get(number)
             if found is None or not found.inputs or is_settled(found):
@@ -105,7 +115,7 @@ class Auditor:
             drawn = self._draws.drawn_for(view.fold, found, self._bench.me)
             if not drawn:
                 continue
-            notes = {seat: self._audit(view, found, seat) for seat in drawn}
+            notes = {seat: self.audit(view, found, seat) for seat in drawn}
             self._post(docket.fold, found, [note for note in notes.values() if note is not None])
             for note in notes.values():
                 if note is not None:
@@ -113,7 +123,11 @@ class Auditor:
 
     # -- replays
 
-    def _audit(self, view: View, found: RoundHistory, seat: Seat) -> AuditNote | None:
+    def begin(self) -> None:
+        """A new look."""
+        self._queued = self._owed = 0
+
+    def audit(self, view: View, found: RoundHistory, seat: Seat) -> AuditNote | None:
         """The note on an update; None while there is none."""
         revealed = found.reveals[seat]
         note = self.find(found, revealed)
@@ -147,9 +161,9 @@ class Auditor:
             trace_root=revealed.header.trace_root,
         )
 
-    def note(self, found: RoundHistory, revealed: Revealed, replay: Replay) -> AuditNote:
+    def note(self, found: RoundHistory, revealed: Revealed, redone: Redone) -> AuditNote:
         """Judge a replay, and write down what it found."""
-        judged = self.judge(replay, revealed)
+        judged, replay = self.judge(redone, revealed), redone.replay
         note = self._casebook.keep(
             AuditNote(
                 key=key_of(self._id.run, found),
@@ -181,17 +195,23 @@ class Auditor:
 
     def _post(self, trials: TrialFold, found: RoundHistory, notes: list[AuditNote]) -> None:
         bench = self._bench
-        due = [note for note in notes if (found.round_id, note.seat) not in trials.findings]
+        due = [
+            note
+            for note in notes
+            if note.finding is not Finding.NONE
+            and (found.round_id, note.seat) not in trials.findings
+        ]
         if not due or (self._owed and not self._is_late(found)):
             return
         signed = []
         for note in due:
             data = finding_typed_data(
                 chain_id=self._id.chain_id,
+                court=bench.clerk.court.address,
                 run=self._id.run,
                 round_id=found.round_id,
-                seed=found.seed,
                 seat=note.seat,
+                update_root=note.update_root,
                 finding=int(note.finding),
             )
             signed.append((note.seat, note.finding, self._signer.sign_typed_data(data)))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import structlog
 
-from network.bench import Report
+from network.bench import MAX_RANK, Report
 from network.heads import HeadWatcher
 from network.keys import Signer
 from network.rpc import Rpc
-from network.run import RunContract
+from network.run import ZERO_ADDRESS, RunContract
 from network.transactions import TransactionSender
 from network.trials.bench import Role, TrialBench
 from network.trials.contract import TrainingCourtContract
@@ -22,8 +22,11 @@ from network.trials.draws import Beacon, Draws
 from network.trials.history import TrialsHistory
 from network.trials.usher import Usher
 from network.trials.watch import TrialWatch, make_bench
+from protocol.errors import InvalidSetting
+from trainer.auditing import AuditPlan, FreeAuditor
 from trainer.auditor import Auditor
 from trainer.casebook import Casebook
+from trainer.comparing import Comparer
 from trainer.duties import Identity
 from trainer.journal import RoundJournal
 from trainer.juror import JurorRole
@@ -98,6 +101,7 @@ class Courtroom:
     workshop: Workshop
     replayer: Replaying
     models: ParentModels
+    comparer: Comparer
     first_block: int = 0
 
     def open(
@@ -129,13 +133,37 @@ class Courtroom:
         roles.append(self.makers.make_usher(parts))
         return self.watch(stack, parts, court, roles)
 
-    def parts(
-        self, stack: ExitStack, *, wake: Callable[[], None], report: Report, rank: int
-    ) -> Parts | None:
-        """What roles are made of; None if the run has no training court."""
-        if self.court is None:
-            return None
-        return self._parts(stack, self.court, wake=wake, report=report, rank=rank)
+    def open_audit(
+        self, stack: ExitStack, plan: AuditPlan, *, wake: Callable[[], None], report: Report
+    ) -> tuple[FreeAuditor, TrialWatch]:
+        """An auditor without a seat; with a plan to accuse it goes on with its trials too.
+
+        Raises InvalidSetting for such a plan where the run has no training court.
+        """
+        court = self.court
+        if court is None:
+            if plan.accuse:
+                raise InvalidSetting(
+                    name="accuse",
+                    reason="the run has no training court that this version knows",
+                    hint="audit without --accuse",
+                )
+            court = TrainingCourtContract(self.rpc, ZERO_ADDRESS)
+        parts = self._parts(stack, court, wake=wake, report=report, rank=MAX_RANK)
+        auditor = FreeAuditor(
+            plan,
+            bench=parts.bench,
+            identity=parts.identity,
+            signer=parts.signer,
+            casebook=parts.casebook,
+            replays=parts.replays,
+            draws=parts.draws,
+            beacon=parts.beacon,
+        )
+        roles: list[Role] = [auditor]
+        if plan.accuse:
+            roles = [self.makers.make_party(parts), auditor, self.makers.make_usher(parts)]
+        return auditor, self.watch(stack, parts, court, roles)
 
     def watch(
         self,
@@ -183,6 +211,7 @@ class Courtroom:
                 workshop=self.workshop,
                 replayer=self.replayer,
                 models=self.models,
+                comparer=self.comparer,
             ),
             draws=Draws(beacon),
             beacon=beacon,

@@ -1,7 +1,7 @@
 # ruff: noqa: N818 - as in protocol/errors.py, a name says what is wrong
 """Errors of this room; the tree they hang in is drawn in protocol/errors.py.
 
-TrainerError   UnstableClass
+TrainerError   UnstableClass  CalibrationFailed
 """
 
 from protocol.errors import TrainerError
@@ -18,4 +18,13 @@ class UnstableClass(TrainerError):
     )
     device: str
     class_id: Digest
+    reason: str
+
+
+class CalibrationFailed(TrainerError):
+    """A configuration could not do the work that is to be compared."""
+
+    problem = "configuration {configuration!r} did not do the work: {reason}"
+    advice = "leave it out, or correct what it says"
+    configuration: str
     reason: str

@@ -162,7 +162,7 @@ class Party:
         done = self._replays.whole(view.fold, found, revealed, urgency=Urgency.TRIAL)
         if not isinstance(done, Finished):
             return None
-        digests = tuple(done.value.trace_digests)
+        digests = done.value.replay.trace_digests
         try:
             same = trace_root(digests, one.trial.update_root) == wanted
         except InvalidRound:

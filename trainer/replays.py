@@ -11,6 +11,7 @@ from protocol.cid import Cid
 from protocol.errors import ContentUnavailable
 from protocol.layout import Layout
 from protocol.types import Digest, Seat
+from trainer.comparing import Comparer, Redone
 from trainer.models import ModelCache
 from trainer.replaying import Replay
 from trainer.workshop import Urgency, Workshop
@@ -68,12 +69,19 @@ class Replays:
     """
 
     def __init__(
-        self, *, desk: Desk, workshop: Workshop, replayer: Replaying, models: ParentModels
+        self,
+        *,
+        desk: Desk,
+        workshop: Workshop,
+        replayer: Replaying,
+        models: ParentModels,
+        comparer: Comparer,
     ) -> None:
         self._desk = desk
         self._workshop = workshop
         self._replayer = replayer
         self._models = models
+        self._comparer = comparer
 
     @property
     def class_id(self) -> Digest:
@@ -87,18 +95,19 @@ class Replays:
         revealed: Revealed,
         *,
         urgency: Urgency = Urgency.AUDIT,
-    ) -> Finished[Replay] | Failed | None:
+    ) -> Finished[Redone] | Failed | None:
         """All of an update's training."""
         root, model = found.parent_root, fold.object_of(found.parent_root)
 
-        def work() -> Replay:
+        def work() -> Redone:
             parent = self._models.read(root, model)
-            return self._workshop.queue(
+            replay = self._workshop.queue(
                 urgency,
                 lambda: self._replayer.replay(
                     model=parent, found=found, seat=revealed.seat, revealed=revealed
                 ),
             ).result()
+            return self._comparer.compare(replay, found, revealed)
 
         name = ("replay", found.attempt, found.seed, found.parent_root, revealed)
         return self._desk.ask(name, work)

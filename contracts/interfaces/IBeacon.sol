@@ -9,8 +9,8 @@ interface IBeacon {
     /// @param attempt Attempt that opens it.
     function seed(address run, uint32 round, uint32 attempt) external view returns (bytes32);
 
-    /// @notice Randomness of a block, for draws that nobody may know before it: of auditors and jurors. The caller fixed
-    /// the block's number while it was still to come.
+    /// @notice Randomness of a block, for draws that nobody may know before it: of auditors and jurors. The caller
+    /// fixed the block's number while it was still to come.
     /// @param header The block's RLP header; beacons that do not read it take none.
     function draw(address run, uint32 round, uint256 blockNumber, bytes calldata header)
         external

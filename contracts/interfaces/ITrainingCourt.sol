@@ -112,10 +112,10 @@ struct SignedFinding {
     bytes32 vs;
 }
 
-/// @title Judges whether an update was trained as assigned: the first step on which two parties differ is done again by a
-/// jury of its determinism class. docs/protocol.md section 9.
-/// @notice Serves every run that names it. What a run says is trusted for that run alone: a trial pays out what was paid
-/// into it, audits what was given for them.
+/// @title Judges whether an update was trained as assigned: the first step on which two parties differ is done again by
+/// a jury of its determinism class. docs/protocol.md section 9.
+/// @notice Serves every run that names it. What a run says is trusted for that run alone: a trial pays out what was
+/// paid into it, audits what was given for them.
 interface ITrainingCourt is ICourt {
     /// @notice The updates of the round are not frozen, or not pending any more.
     error NotFrozen(address run, uint32 round);

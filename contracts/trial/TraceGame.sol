@@ -26,17 +26,25 @@ abstract contract TraceGame is Trials {
         bytes32 ownRoot
     ) external payable nonReentrant returns (uint256 id) {
         // Check
-        Trial memory t = _accused(run, round, segment, inputs, place, header);
-        if (ownRoot == t.traceRoot) revert NothingDisputed();
-        t.ticketWei = _ticketWei();
-        (uint256 sideWei,) = _bondsAt(t.ticketWei);
-        (t.accuser, t.accuserBondWei, t.ownRoot) = (msg.sender, _takeBondOf(sideWei), ownRoot);
+        if (ownRoot == header.traceRoot) revert NothingDisputed();
+        Inputs.Entry memory entry = _pending(run, round, segment, inputs, place, header);
+        uint96 ticketWei = _ticketWei();
+        (uint256 sideWei,) = _bondsAt(ticketWei);
+        uint96 bondWei = _takeBondOf(sideWei);
         RunParams memory p = IJudgedRun(run).params();
-        (t.moveS, t.juryS) = (p.moveS, p.juryS);
-        (t.state, t.deadline) = (TrialState.Defence, _answerBy(p.moveS));
-        // Effect and interaction
-        id = _begin(t);
-        emit Accused(id, run, round, t.seat, t.accused, msg.sender, t.classId, ownRoot);
+        // Effect
+        Trial storage t;
+        (id, t) = _newTrial();
+        (t.run, t.round, t.state, t.seat, t.segment) = (run, round, TrialState.Defence, entry.seat, segment);
+        (t.accuser, t.deadline) = (msg.sender, _answerBy(p.moveS));
+        (t.accused, t.accuserBondWei) = (entry.trainer, bondWei);
+        (t.ticketWei, t.moveS, t.juryS) = (ticketWei, p.moveS, p.juryS);
+        (t.seed, t.inputsHash) = (IJudgedRun(run).frozenSeed(round), sha256(inputs));
+        (t.classId, t.updateRoot) = (header.classId, entry.updateRoot);
+        (t.traceRoot, t.ownRoot) = (header.traceRoot, ownRoot);
+        emit Accused(id, run, round, entry.seat, entry.trainer, msg.sender, header.classId, ownRoot);
+        // Interaction
+        IJudgedRun(run).beginTrial(round);
     }
 
     /// @inheritdoc ITrainingCourt
@@ -86,31 +94,26 @@ abstract contract TraceGame is Trials {
         t.deadline = uint40(block.timestamp + t.moveS);
     }
 
-    /// @dev A trial about an update that is frozen and pending.
-    function _accused(
+    /// @dev An update that is frozen, and not final.
+    function _pending(
         address run,
         uint32 round,
         uint8 segment,
         bytes calldata inputs,
         uint256 place,
         Header calldata header
-    ) private view returns (Trial memory t) {
+    ) private view returns (Inputs.Entry memory entry) {
         Round memory record = IJudgedRun(run).getRound(round);
-        t.seed = IJudgedRun(run).frozenSeed(round);
         bool pending = record.status == RoundStatus.Open || record.status == RoundStatus.Proposed;
-        if (t.seed == 0 || !pending) revert NotFrozen(run, round);
+        if (!pending || IJudgedRun(run).frozenSeed(round) == 0) revert NotFrozen(run, round);
         if (record.status == RoundStatus.Proposed && block.timestamp >= record.finalizableAt) {
             revert WindowClosed(record.finalizableAt);
         }
-        t.inputsHash = IJudgedRun(run).inputsHash(round, segment);
-        if (sha256(inputs) != t.inputsHash) revert WrongInputs(segment);
+        if (sha256(inputs) != IJudgedRun(run).inputsHash(round, segment)) revert WrongInputs(segment);
         if (place >= Inputs.count(inputs)) revert NoSuchUpdate(place);
-        Inputs.Entry memory entry = Inputs.entryAt(inputs, place);
+        entry = Inputs.entryAt(inputs, place);
         if (Commitments.headerHashOf(header) != entry.headerHash) revert WrongHeader(entry.seat);
         if (IJudgedRun(run).convicted(round).has(entry.seat)) revert AlreadyGuilty(round, entry.seat);
-        (t.run, t.round, t.segment, t.seat) = (run, round, segment, entry.seat);
-        (t.accused, t.updateRoot) = (entry.trainer, entry.updateRoot);
-        (t.traceRoot, t.classId) = (header.traceRoot, header.classId);
     }
 
     function _requireTrace(uint256 id, bytes32[] calldata digests, bytes32 updateRoot, bytes32 root) private pure {

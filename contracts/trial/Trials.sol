@@ -7,8 +7,8 @@ import {Seats} from "../libraries/Seats.sol";
 import {TrialBonds} from "./TrialBonds.sol";
 
 /// @title How trials begin and end, and who pays for them.
-/// @notice A trial lasts 13 times `moveS` and twice `juryS` at most: two answers of 4 `moveS`, and for each of two juries
-/// its draw, its work, its opening and, behind the first, the time to appeal.
+/// @notice A trial lasts 13 times `moveS` and twice `juryS` at most: two answers of 4 `moveS`, and for each of two
+/// juries its draw, its work, its opening and, behind the first, the time to appeal.
 abstract contract Trials is TrialBonds {
     using Seats for uint256;
 
@@ -35,22 +35,19 @@ abstract contract Trials is TrialBonds {
         return _bondsAt(_trials[id].ticketWei);
     }
 
-    /// @dev Store a trial and keep its round from becoming final.
-    function _begin(Trial memory t) internal returns (uint256 id) {
+    /// @dev A trial that its caller fills in.
+    function _newTrial() internal returns (uint256 id, Trial storage t) {
         id = ++trialCount;
-        _trials[id] = t;
-        // Interaction: behind it nothing is read or written but events
-        IJudgedRun(t.run).beginTrial(t.round);
+        t = _trials[id];
     }
 
-    /// @dev A trial that a move is made in, if it waits for this move and the mover has time. If its updates are gone it
-    /// ends as moot and the move is not made.
+    /// @dev A trial that a move is made in, if it waits for this move and the mover has time. If its updates are gone
+    /// it ends as moot and the move is not made.
     function _proceed(uint256 id, TrialState state) internal returns (Trial storage t, bool goesOn) {
         t = _trials[id];
         if (t.state != state) revert WrongState(id, t.state);
         goesOn = _stands(t);
         if (!goesOn) {
-            // Slither would have the move refused; but then nobody would end the trial.
             creditOf[msg.sender] += msg.value;
             _end(id, t, TrialState.Moot);
         } else if (block.timestamp > t.deadline) {

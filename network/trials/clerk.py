@@ -28,14 +28,13 @@ TRIAL_RACES = tuple(
         "AlreadyVoted",
         "ClockRanOut",
         "NotFrozen",
-        "NothingToAppeal",
         "NothingToClaim",
         "NothingToFine",
         "NothingToPay",
+        "WindowClosed",
         "WrongRound",
         "WrongState",
     )
-    if name in REMEDIES
 )
 """Refusals that say that somebody was faster, or that the thing is over: look again."""
 

@@ -15,6 +15,7 @@ from network.reverts import RevertCatalogue
 from network.rpc import Rpc
 from network.run import RunContract
 from protocol.audits import auditor_of, is_audited
+from protocol.errors import InvalidBlockHeader
 from protocol.types import Address, BlockNumber, Digest, Seat
 
 SETTLED_BLOCKS = 8
@@ -38,9 +39,14 @@ class Beacon:
         """Whether its draws are known in advance; every report of such a run says so."""
         return bool(self._contract.read("predictable"))
 
-    def header_of(self, block: int) -> bytes:
-        """A block's header, as the beacon wants it."""
-        return b"" if self.is_predictable else encode_header(self._rpc, BlockNumber(block))
+    def header_of(self, number: int) -> bytes:
+        """A block's header, as the beacon wants it; raises InvalidBlockHeader."""
+        if self.is_predictable:
+            return b""
+        block = self._rpc.call("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003 - the method's own flag
+        if block is None:
+            raise InvalidBlockHeader(number=number, reason="the node does not have it")
+        return encode_header(block)
 
     def draw(self, round_id: int, block: int) -> Digest | None:
         """The randomness of a block; None while there is no such block."""
@@ -75,11 +81,11 @@ class Draws:
             return None
         roll = [entry for segment in found.inputs for entry in segment]
         drawn = {}
-        for place, entry in enumerate(roll):
-            if is_audited(randomness, entry.seat, bps):
-                auditor = auditor_of(randomness, roll, place)
+        for seat in (entry.seat for entry in roll):
+            if is_audited(randomness=randomness, seat=seat, audit_bps=bps):
+                auditor = auditor_of(randomness=randomness, roll=roll, seat=seat)
                 if auditor is not None:
-                    drawn[entry.seat] = roll[auditor].trainer
+                    drawn[seat] = auditor.trainer
         if self._beacon.is_predictable or self._beacon.head_number() - block >= SETTLED_BLOCKS:
             self._known[name] = drawn
         return drawn

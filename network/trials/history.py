@@ -14,6 +14,7 @@ from protocol.types import Address, BlockNumber, Digest, RoundId, Seat, Wei
 
 KEPT_BLOCKS = 8_192
 """How long an ended trial is remembered: jurors are paid and fined after its end."""
+KEEP_ALL = 1 << 62
 
 _NAMES = (
     "Accused",
@@ -25,6 +26,7 @@ _NAMES = (
     "VoteOpened",
     "VotesCounted",
     "Appealed",
+    "Redrawn",
     "TrialEnded",
     "JurorPaid",
     "JurorFined",
@@ -199,6 +201,9 @@ class TrialFold:
         if found is not None:
             found.appellant = event.args.appellant
         return found is not None
+
+    def _on_Redrawn(self, event: Event) -> bool:  # noqa: N802
+        return self._find(event) is not None
 
     def _on_TrialEnded(self, event: Event) -> bool:  # noqa: N802
         found = self._find(event)

@@ -11,6 +11,7 @@ import structlog
 from network.desk import Failed, Finished
 from network.history import RoundHistory
 from network.keeper import View
+from network.remedies import REMEDIES
 from network.transactions import Receipt
 from network.trials.bench import Docket, PendingTrial, TrialBench, round_of
 from network.trials.contract import Finding, Trial, TrialState
@@ -62,8 +63,7 @@ class Usher:
             self._advance(one, bench.now_s)
         elif trial.state is TrialState.DRAW:
             self._draw(one, found)
-        elif trial.state in (TrialState.SEAL, TrialState.OPEN) and self._is_complete(one):
-            self._advance(one, bench.now_s)
+            self._advance(one, trial.deadline_s + 1)
         else:
             self._advance(one, trial.deadline_s + 1)
 
@@ -79,7 +79,7 @@ class Usher:
     def _draw(self, one: PendingTrial, found: RoundHistory | None) -> None:
         bench, trial = self._bench, one.trial
         age = self._beacon.head_number() - trial.draw_block
-        if age < 1:
+        if age < 0 and not self._beacon.is_predictable:
             return  # the next block wakes the loop
         since_s = self._since_s.setdefault(("draw", one.number, trial.draw_block), bench.now_s)
         if not bench.is_time(self._turn_s(one.history, since_s)):
@@ -92,7 +92,7 @@ class Usher:
         elif found is not None:
             work = self._seating(one, trial, found)
             tried = bench.desk.ask(("seat jury", *name), work)
-            if isinstance(tried, Failed) and type(tried.error).__name__ == "BlockNotKnown":
+            if isinstance(tried, Failed) and isinstance(tried.error, REMEDIES["BlockNotKnown"]):
                 bench.desk.ask(
                     ("redraw", *name), lambda: bench.clerk.redraw(one.number, trial.draw_block)
                 )
@@ -113,16 +113,6 @@ class Usher:
             )
 
         return work
-
-    @staticmethod
-    def _is_complete(one: PendingTrial) -> bool:
-        """Whether every juror did what the phase is for."""
-        jury = one.history.juries.get(one.trial.level)
-        if jury is None:
-            return False
-        if one.trial.state is TrialState.SEAL:
-            return jury.sealed >= jury.tickets.keys()
-        return jury.opened.keys() >= jury.sealed
 
     def _turn_s(self, one: TrialHistory, since_s: float) -> float:
         return since_s if self._bench.is_party(one) else self._bench.turn_s(since_s)

@@ -52,6 +52,19 @@ def court_stage(deployed_with_court: Stage) -> Iterator[Stage]:
     deployed_with_court.evm.revert(before)
 
 
+@pytest.fixture(scope="session")
+def deployed_with_training_court(evm: Evm) -> Stage:
+    return Stage(evm, real_training_court=True)
+
+
+@pytest.fixture
+def trial_stage(deployed_with_training_court: Stage) -> Iterator[Stage]:
+    """The deployment with the training court; whatever a test does to it is undone."""
+    before = deployed_with_training_court.evm.snapshot()
+    yield deployed_with_training_court
+    deployed_with_training_court.evm.revert(before)
+
+
 @pytest.fixture
 def judged(court_stage: Stage) -> JudgedRun:
     """A run of five chunks with three trainers, all of whose bytes exist."""

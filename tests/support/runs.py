@@ -111,13 +111,15 @@ TRAINERS = tuple(Person(f"trainer {i}") for i in range(64))
 @dataclass
 class Stage:
     """One deployment: beacon, office, factory and its vault. The courts are plain accounts; with
-    `real_court` the merge court is the contract.
+    `real_court` the merge court is the contract, with `real_training_court` the other one.
     """
 
     evm: Evm
     unbonding_s: int = 10_000
     real_court: bool = False
+    real_training_court: bool = False
     court: Contract | None = field(init=False, default=None)
+    training_court: Contract | None = field(init=False, default=None)
     beacon: Contract = field(init=False)
     office: Contract = field(init=False)
     factory: Contract = field(init=False)
@@ -132,6 +134,8 @@ class Stage:
         self.office = self.evm.deploy("RunOffice", sender=SPONSOR.address)
         if self.real_court:
             self.court = self.evm.deploy("MergeCourt", sender=SPONSOR.address)
+        if self.real_training_court:
+            self.training_court = self.evm.deploy("TrainingCourt", sender=SPONSOR.address)
         self.factory = self.deploy_factory()
         self.vault = self.evm.at("StakeVault", self.factory.vault())
 
@@ -141,7 +145,9 @@ class Stage:
             "office": self.office.address,
             "unbonding_s": self.unbonding_s,
             "merge_court": MERGE_COURT.address if self.court is None else self.court.address,
-            "training_court": TRAINING_COURT.address,
+            "training_court": TRAINING_COURT.address
+            if self.training_court is None
+            else self.training_court.address,
         } | overrides
         return self.evm.deploy("RunFactory", *arguments.values(), sender=SPONSOR.address)
 
