@@ -56,11 +56,6 @@ def credit(run: TrialRun, person: Person) -> int:
     return int(run.court.creditOf(person.address))
 
 
-def mine_past(run: TrialRun, number: int) -> None:
-    while int(run.evm.rpc("eth_blockNumber"), 16) < number:
-        run.evm.rpc("evm_mine")
-
-
 # --- accuse
 
 
@@ -516,7 +511,7 @@ def test_seat_jury_when_the_header_is_wrong(random: TrialRun) -> None:
         game.court.seatJury(
             1, b"", random.inputs[1], random.header_fields(1), sender=KEEPER.address
         )
-    mine_past(random, number + 1)
+    random.mine_past(number)
     good = header_bytes(random, number)
     forged = bytearray(good)
     forged[-40] ^= 1

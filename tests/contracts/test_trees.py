@@ -52,7 +52,8 @@ def test_each_error_is_reached() -> None:
     interfaces = [
         path.read_text(encoding="utf-8")
         for path in (HERE.parents[1] / "contracts/interfaces").glob("I*.sol")
-        if path.stem in ("IMergeCourt", "IRunBase", "IRunFactory", "IStakeVault")
+        if path.stem
+        in ("ICourt", "IMergeCourt", "IRunBase", "IRunFactory", "IStakeVault", "ITrainingCourt")
     ]
     declared = {name for text in interfaces for name in re.findall(r"error (\w+)\(", text)}
     assert len(declared) > 30

@@ -99,9 +99,15 @@ class TrialRun(Run):
             return b""
         return header_bytes(self, number)
 
+    def mine_past(self, number: int) -> None:
+        """A block may be read from the one after it on."""
+        while int(self.evm.rpc("eth_blockNumber"), 16) <= number:
+            self.evm.rpc("evm_mine")
+
     def drawn(self, round_id: int, number: int) -> bytes:
         """What the beacon draws by a block."""
         beacon = self.evm.at("FixedBeacon", self.params.beacon)
+        self.mine_past(number)
         header = self.block_header(number)
         return bytes(beacon.draw(self.contract.address, round_id, number, header))
 
@@ -142,8 +148,8 @@ class TrialRun(Run):
     def post_findings(
         self, round_id: int, signed: Sequence[tuple[Any, ...]], **changes: Any
     ) -> Receipt:
-        inputs = changes.pop("inputs", self.inputs[round_id])
-        header = changes.pop("header", None)
+        inputs = changes["inputs"] if "inputs" in changes else self.inputs[round_id]
+        header = changes.get("header")
         if header is None:
             header = self.block_header(self.audit_block(round_id))
         return self.court.postFindings(
@@ -280,8 +286,7 @@ class TrialGame:
         } | changes
         if arguments["header"] is None:
             number = int(self.trial.drawBlock)
-            while int(self.run.evm.rpc("eth_blockNumber"), 16) < number:
-                self.run.evm.rpc("evm_mine")
+            self.run.mine_past(number)
             arguments["header"] = self.run.block_header(number)
         receipt: Receipt = self.court.seatJury(self.id, *arguments.values(), sender=KEEPER.address)
         for event in receipt.all("JurySeated"):
