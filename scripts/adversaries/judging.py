@@ -11,6 +11,7 @@ from protocol.types import Digest
 from scripts.adversaries.sessions import LyingSession
 from trainer.auditor import Auditor, Judgement
 from trainer.casebook import AuditNote
+from trainer.comparing import Redone
 from trainer.courtroom import Parts
 from trainer.juror import JurorRole
 from trainer.replaying import Replay
@@ -27,22 +28,22 @@ def falsified(replay: Replay) -> Replay:
 class FalseAuditor(Auditor):
     """Finds everything that it is drawn for wrong, and has a trace to show for it."""
 
-    def judge(self, replay: Replay, revealed: Revealed) -> Judgement:
+    def judge(self, redone: Redone, revealed: Revealed) -> Judgement:
         """Not what was to be done."""
-        del replay, revealed
+        del redone, revealed
         return Judgement(finding=Finding.DIFFERENT, is_same_class=True)
 
-    def note(self, found: RoundHistory, revealed: Revealed, replay: Replay) -> AuditNote:
+    def note(self, found: RoundHistory, revealed: Revealed, redone: Redone) -> AuditNote:
         """An invented replay, written down like a true one."""
-        return super().note(found, revealed, falsified(replay))
+        return super().note(found, revealed, replace(redone, replay=falsified(redone.replay)))
 
 
 class BlindAuditor(Auditor):
     """Finds nothing wrong, ever: whoever cheats has no interest in audits."""
 
-    def judge(self, replay: Replay, revealed: Revealed) -> Judgement:
+    def judge(self, redone: Redone, revealed: Revealed) -> Judgement:
         """All as it should be."""
-        del replay, revealed
+        del redone, revealed
         return Judgement(finding=Finding.SAME, is_same_class=True)
 
 

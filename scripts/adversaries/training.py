@@ -59,7 +59,7 @@ class LearningSession(AccompliceSession):
     @cached_property
     def _past(self) -> RunHistory:
         """Its own: the node's is read by another thread."""
-        return RunHistory(self.rpc, self.run, first_block=self._first_block)
+        return RunHistory(self.rpc, self.run, first_block=self.first_block)
 
 
 def learning_session(kind: type[LyingLearner]) -> type[LearningSession]:
