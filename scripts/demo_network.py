@@ -59,7 +59,7 @@ _TIMES_AGAINST = {
     "nan": {"reveal_s": 6, "audit_s": 6},
 }
 # An update is accused before its dispute window ends; then a trial takes what its clocks allow.
-_TIMES_OF_TRIALS = {"dispute_s": 10, "move_s": 2, "jury_s": 6}
+TIMES_OF_TRIALS = {"dispute_s": 12, "move_s": 4, "jury_s": 8}
 PACE_S = 6
 """What an adversary against training takes for an update, so that a trial ends about a round later,
 as where training takes longer than a trial; `digits` trains in a tenth of that.
@@ -120,7 +120,7 @@ class DemoSettings:
     @property
     def times(self) -> dict[str, int]:
         """Deadlines and turns, in seconds."""
-        trials = _TIMES_OF_TRIALS if self.is_against_training else {}
+        trials = TIMES_OF_TRIALS if self.is_against_training else {}
         return {**TIMES, **trials, **_TIMES_AGAINST.get(self.adversary or "", {})}
 
     @property

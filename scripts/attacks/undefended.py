@@ -5,8 +5,8 @@ chain changes none of them: as long as the defence has not acted, both make the 
 bit, which `make attacks` checks.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from coordinator.create_run import publish_run
 from coordinator.plan_file import plan_from
 from coordinator.publish import publish_dataset
-from learning.tasks import ClassificationTask, load_task
+from learning.tasks import ClassificationTask, Rows, load_task
+from learning.tasks.rows import pack_rows
 from network.content import model_root
 from network.run import ZERO_ADDRESS
 from network.store import LocalStore
-from protocol.assignment import shards_of
+from protocol.assignment import fixed_shard, shards_of
 from protocol.codec import UPDATE_LEAF_BYTES, decode_model, decode_update, model_leaves
 from protocol.merge import merge_chunks
 from protocol.rounds import weights
-from protocol.spec import RunSpec
+from protocol.spec import Assignment, RunSpec
 from protocol.types import Digest, Gwei, RoundId, Seat
 from scripts.adversaries.catalogue import LEARNERS
 from scripts.adversaries.learners import LyingLearner, Scene
@@ -44,11 +45,13 @@ class Cast:
     honest: int
     adversary: str | None = None
     adversaries: int = 0
+    companion: str | None = None
+    """Who cheats beside them in one more seat."""
 
     @property
     def seats(self) -> int:
         """All trainers."""
-        return self.honest + self.adversaries
+        return self.honest + self.adversaries + (0 if self.companion is None else 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +111,7 @@ def train_undefended(ground: Ground, cast: Cast, *, rounds: int) -> Iterator[Ste
         seed = fixed_seed(number)
         updates = {}
         for rank, learner in enumerate(learners):
-            dealt = shards_of(
-                rank=rank,
-                shards_per_trainer=spec.assignment.shards_per_trainer,
-                shard_count=len(ground.shards),
-                seed=seed,
-            )
+            dealt = _deal(ground, rank, seed)
             updates[Seat(rank)] = learner.update(
                 model=model,
                 shards=[ground.shards[one] for one in dealt],
@@ -128,6 +126,26 @@ def train_undefended(ground: Ground, cast: Cast, *, rounds: int) -> Iterator[Ste
         model = model_leaves(theta, m)
         root = model_root(model, momentum=spec.merge.momentum)
         yield Step(round_id=RoundId(number), theta=theta, root=root)
+
+
+def with_own_shards(ground: Ground, owners: int, retouch: Callable[[Rows], Rows]) -> Ground:
+    """The same run under the policy `fixed`, where the last trainers' own shards are bad."""
+    task = ground.examiner.task
+    keep = len(ground.shards) - owners
+    touched = [pack_rows(retouch(task.parse_shard(data))).data for data in ground.shards[keep:]]
+    spec = replace(ground.spec, assignment=Assignment(policy="fixed"))
+    return replace(ground, spec=spec, shards=(*ground.shards[:keep], *touched))
+
+
+def _deal(ground: Ground, rank: int, seed: Digest) -> Sequence[int]:
+    if ground.spec.assignment.policy == "fixed":
+        return (fixed_shard(seat=Seat(rank), shard_count=len(ground.shards)),)
+    return shards_of(
+        rank=rank,
+        shards_per_trainer=ground.spec.assignment.shards_per_trainer,
+        shard_count=len(ground.shards),
+        seed=seed,
+    )
 
 
 def fitted(update: bytes, chunks: int) -> bytes:
@@ -146,9 +164,12 @@ def _seat_learners(
         earlier=lambda number: history.get(number, {}),
         device=_CPU,
     )
-    # Who does nothing but sit on a jury trains as it should.
-    kind = LEARNERS.get(cast.adversary or "")
-    liars: list[Learner | LyingLearner] = [
-        honest if kind is None else kind(honest, scene) for _ in range(cast.adversaries)
-    ]
-    return [honest] * cast.honest + liars
+
+    def make(name: str | None) -> Learner | LyingLearner:
+        # Who only accuses or sits on a jury trains as it should.
+        kind = LEARNERS.get(name or "")
+        return honest if kind is None else kind(honest, scene)
+
+    liars = [make(cast.adversary) for _ in range(cast.adversaries)]
+    companions = [] if cast.companion is None else [make(cast.companion)]
+    return [honest] * cast.honest + liars + companions
