@@ -134,8 +134,9 @@ def main(only: tuple[str, ...], rounds: int) -> None:
             said = "; ".join(problems_of(attack)) or "as promised"
             broken += [f"{adversary} x {count}"] if problems_of(attack) else []
             click.echo(
-                f"[{place}/{len(todo)}] {adversary} x {count}: accuracy {attack.defended.final:.3f} "
-                f"with the defence, {attack.without.final:.3f} without; {said}; {attack.wall_s:.0f} s"
+                f"[{place}/{len(todo)}] {adversary} x {count}: "
+                f"accuracy {attack.defended.final:.3f} with the defence, "
+                f"{attack.without.final:.3f} without; {said}; {attack.wall_s:.0f} s"
             )
     click.echo(f"{PAGE.relative_to(ROOT)} and {DATA.relative_to(ROOT)} written")
     if broken:
