@@ -300,7 +300,7 @@ class Chain:
         return SimpleNamespace(free_wei=0)
 
     def round_record(self, number):
-        return SimpleNamespace(open_disputes=int(number in self.disputed))
+        return SimpleNamespace(open_disputes=int(number in self.disputed), any_trial=False)
 
     def prepare(self, name, *_args, value_wei=0):
         return Call(recipient=ME, data=name.encode(), value_wei=value_wei)
