@@ -90,6 +90,9 @@ def publish(context: click.Context, /, **options: Any) -> None:
 @click.option(
     "--keeper-eth", type=str, default="0.1", show_default=True, help="Of it, for keepers."
 )
+@click.option(
+    "--audits-wei", type=click.IntRange(0), help="For audits; else for as many as are expected."
+)
 @click.option("--beacon", help="Address of the beacon; else PrevrandaoBeacon of the deployment.")
 @click.option("--guardian", help="Address that may halt the run.")
 @click.option("--label", default="", help="Another label makes another run of the same plan.")

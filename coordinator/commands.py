@@ -81,6 +81,7 @@ def create(
     sets: tuple[str, ...],
     value_eth: str | None,
     keeper_eth: str,
+    audits_wei: int | None,
     reward_eth: str | None,
     beacon: str | None,
     guardian: str | None,
@@ -115,9 +116,16 @@ def create(
             params,
             value_wei=value_wei,
             keeper_wei=keeper_wei,
+            audits_wei=None if audits_wei is None else Wei(audits_wei),
             label=label,
         )
-    output.result(run.address, run=run.address, block=run.block, spec=params.spec.text)
+    output.result(
+        run.address,
+        run=run.address,
+        block=run.block,
+        spec=params.spec.text,
+        audits_wei=run.audits_wei,
+    )
 
 
 def coordinate(

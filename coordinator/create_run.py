@@ -6,6 +6,8 @@ from hashlib import sha256
 import numpy as np
 import structlog
 
+from coordinator.audit_money import fund_audits
+from coordinator.deterrence import check_deterrence, expected_audits
 from coordinator.plan import (
     MAX_SEGMENTS,
     RunPlan,
@@ -36,11 +38,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run that was created, and the block that its history begins at."""
+    """A run that was created, and the block that its history begins at.
+
+    `audits_wei` is what its training court got for audits: nothing where it has no court.
+    """
 
     address: Address
     block: BlockNumber
     params: RunParams
+    audits_wei: Wei
 
 
 def publish_run(
@@ -48,12 +54,13 @@ def publish_run(
 ) -> tuple[RunSpec, RunParams]:
     """Publish genesis model and specification; gives the parameters that name them.
 
-    Equal plans give equal content ids. Raises InvalidRunParameter, InvalidSpec, UnknownTask, and
-    what making the model and `ContentStore.put` raise.
+    Equal plans give equal content ids. Raises InvalidRunParameter, CheatingPays, InvalidSpec,
+    UnknownTask, and what making the model and `ContentStore.put` raise.
     """
     from learning.genesis import genesis  # noqa: PLC0415 - torch takes seconds to load
 
     check_plan(plan)
+    check_deterrence(plan)
     layout, theta = genesis(
         task or load_task(plan.task),
         plan.genesis_seed,
@@ -90,17 +97,22 @@ def create_run(
     *,
     value_wei: Wei,
     keeper_wei: Wei,
+    audits_wei: Wei | None = None,
     label: str = "",
 ) -> NewRun:
     """Create and fund a run with `value_wei`, of which keepers get `keeper_wei`.
 
-    Called again with the same arguments, also after a crash, it gives the same run; another `label`
-    makes another one. Raises InvalidRunParameter before anything is sent, and what
-    TransactionSender.send raises.
+    `audits_wei` go to its training court besides: as much as the expected audits cost unless it
+    says another sum. Called again with the same arguments, also after a crash, it gives the same
+    run; another `label` makes another one. Raises InvalidRunParameter and CheatingPays before
+    anything is sent, and what TransactionSender.send raises.
     """
+    check_deterrence(plan)
+    if audits_wei is None:
+        audits_wei = Wei(expected_audits(plan) * plan.money.audit_reward_wei)
     abi = abi_of(*RUN_ABI)
     factory = Contract(rpc, deployment.factory, abi, RevertCatalogue(abi, REMEDIES))
-    check_funding(plan, value_wei=value_wei, keeper_wei=keeper_wei)
+    check_funding(plan, value_wei=value_wei, keeper_wei=keeper_wei, audits_wei=audits_wei)
     _check_beacon(rpc, plan.beacon)
     vault = Contract(rpc, factory.read("vault"), abi, RevertCatalogue(abi, REMEDIES))
     check_unbonding(plan, vault.read("unbondingS"))
@@ -112,7 +124,8 @@ def create_run(
         raise TransactionReverted(error_name="NoReason")
     run = Address(created[0].args.run)
     _log.info("run_created", run=run, block=receipt.block_number, cost_wei=receipt.cost_wei)
-    return NewRun(address=run, block=receipt.block_number, params=params)
+    given_wei = fund_audits(rpc, sender, run, audits_wei)
+    return NewRun(address=run, block=receipt.block_number, params=params, audits_wei=given_wei)
 
 
 def _check_beacon(rpc: Rpc, beacon: Address) -> None:

@@ -29,6 +29,7 @@ _ABSENCE_FEE_GWEI = Gwei(1_000_000)
 _NO_REVEAL_FEE_GWEI = Gwei(2_000_000)
 _REWARD_WEI = Wei(ETHER // 100)
 _AUDIT_REWARD_WEI = Wei(ETHER // 200)
+_NO_WEI = Wei(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,21 @@ class Money:
     reward_per_round_wei: Wei = _REWARD_WEI
     audit_bps: int = 1_000
     audit_reward_wei: Wei = _AUDIT_REWARD_WEI
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumptions:
+    """What the sponsor assumes of a cheat, so that cheating does not pay; none of it goes on chain.
+
+    `detection` is the chance that a drawn audit finds it, `training_cost_share` the part of an
+    update's pay that its training costs, `outside_gain_wei` what a spoilt model is worth to it.
+    Only a run that is called `unaudited` may go without audits.
+    """
+
+    detection: float = 0.8
+    training_cost_share: float = 0.7
+    outside_gain_wei: Wei = _NO_WEI
+    unaudited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +99,7 @@ class RunPlan:
     evict_after: int = 5
     money: Money = field(default_factory=Money)
     times: Times = field(default_factory=Times)
+    assumptions: Assumptions = field(default_factory=Assumptions)
     guardian: Address = ZERO_ADDRESS
     beacon: Address
 
@@ -187,8 +204,21 @@ def check_plan(plan: RunPlan) -> None:
         )
 
 
-def check_funding(plan: RunPlan, *, value_wei: Wei, keeper_wei: Wei) -> None:
-    """Promise that the money sent opens at least one round; raises InvalidRunParameter."""
+def check_funding(
+    plan: RunPlan, *, value_wei: Wei, keeper_wei: Wei, audits_wei: Wei | None = None
+) -> None:
+    """Promise that the money sent opens at least one round, and pays for an audit if there are any.
+
+    Raises InvalidRunParameter.
+    """
+    audit_wei = plan.money.audit_reward_wei if plan.money.audit_bps else 0
+    if audits_wei is not None and audits_wei < audit_wei:
+        raise InvalidRunParameter(
+            name="audits_wei",
+            value=str(audits_wei),
+            reason=f"pays for no audit: one costs {audit_wei} wei",
+            hint="give more for audits; what is left comes back when the run is closed",
+        )
     if keeper_wei > value_wei:
         raise InvalidRunParameter(
             name="keeper_wei",

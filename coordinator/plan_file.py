@@ -1,7 +1,7 @@
 """A plan from flat names and values, as `--set` and a TOML file give them.
 
-Every name of RunPlan, Money, Times and of the training, merge and assignment is known; where two
-share one (`lr`, `momentum`), the trainers' is `training_lr` and the merge's `merge_lr`.
+Every name of RunPlan, Money, Times, Assumptions and of the training, merge and assignment is known;
+where two share one (`lr`, `momentum`), the trainers' is `training_lr` and the merge's `merge_lr`.
 `task_params` is a table.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from coordinator.plan import Money, RunPlan, Times
+from coordinator.plan import Assumptions, Money, RunPlan, Times
 from learning.tasks import Task
 from protocol.cid import Cid
 from protocol.errors import InvalidMerge, InvalidRunParameter
@@ -31,7 +31,7 @@ _PLAN_NAMES = (
     "evict_after",
     "guardian",
 )
-_T = TypeVar("_T", Money, Times, Assignment)
+_T = TypeVar("_T", Assumptions, Money, Times, Assignment)
 
 
 def plan_from(
@@ -54,6 +54,7 @@ def plan_from(
             assignment=_fill(Assignment, rest),
             money=_fill(Money, rest),
             times=_fill(Times, rest),
+            assumptions=_fill(Assumptions, rest),
             beacon=beacon,
             **plan_values,
         )
@@ -76,7 +77,7 @@ def known_names(task: Task) -> set[str]:
     """Every name that `plan_from` knows."""
     names = set(_PLAN_NAMES) | set(_training_names(task))
     names |= {f"merge_{f.name}" for f in fields(MergeParams)}
-    for kind in (Assignment, Money, Times):
+    for kind in (Assignment, Assumptions, Money, Times):
         names |= {f.name for f in fields(kind)}
     return names
 

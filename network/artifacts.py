@@ -30,6 +30,11 @@ def abi_of(*names: str) -> Abi:
     return Abi(*(_contracts()[name]["abi"] for name in names))
 
 
+def knows(name: str) -> bool:
+    """Whether this version knows a contract of that name."""
+    return name in _contracts()
+
+
 @cache
 def runtime_code(name: str) -> bytes:
     """Runtime code as compiled, less its metadata: zeros stand where an immutable will be."""

@@ -312,11 +312,11 @@ def settle_calls(run: RunContract, fold: RunFold, rounds: Sequence[int]) -> list
 
 def undisputed(run: RunContract, rounds: Sequence[RoundId]) -> tuple[RoundId, ...]:
     """The rounds up to the first that is under dispute or on trial; only the chain knows."""
-    return tuple(takewhile(lambda n: not _is_disputed(run, n), rounds))
+    return tuple(takewhile(lambda n: not _is_held(run, n), rounds))
 
 
-def _is_disputed(run: RunContract, round_id: RoundId) -> bool:
+def _is_held(run: RunContract, round_id: RoundId) -> bool:
     record = run.round_record(round_id)
     if record.open_disputes:
         return True
-    return record.any_trial and bool(run.read("openTrials", round_id))
+    return record.any_trial and run.read("openTrials", round_id) != 0

@@ -18,7 +18,7 @@ CommonweightError
 │   └── KeystoreError            KeyNotFound  WrongPassphrase  KeyUnreadable  PassphraseMissing
 ├── LearningError                UnknownTask  NonFiniteUpdate  OutOfMemory
 ├── TrainerError                 WrongParentRoot  JournalCorrupt  AlreadyRunning
-└── CoordinatorError             InvalidRunParameter  WrongMerge
+└── CoordinatorError             InvalidRunParameter  CheatingPays  WrongMerge
 
 To add one: derive from its branch, annotate its fields, and write `problem` (what happened) and
 `advice` (what to do next). Both may name fields in braces. The base class makes a keyword-only
@@ -571,6 +571,15 @@ class InvalidRunParameter(CoordinatorError):
     name: str
     value: str
     reason: str
+    hint: str
+
+
+class CheatingPays(CoordinatorError):
+    """A run can not be created in which cheating is worth more than honest training."""
+
+    problem = "cheating pays in such a run: {inequality}"
+    advice = "{hint}"
+    inequality: str
     hint: str
 
 

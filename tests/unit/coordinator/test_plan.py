@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from coordinator.plan import Money, RunPlan, Times, check_funding, check_plan, check_unbonding
+from coordinator.plan import (
+    Assumptions,
+    Money,
+    RunPlan,
+    Times,
+    check_funding,
+    check_plan,
+    check_unbonding,
+)
 from coordinator.plan_file import known_names, plan_from
 from coordinator.posting import passed_marks
 from learning.tasks import load_task
@@ -56,6 +64,11 @@ def test_money_and_unbonding_must_suffice():
     for value, keeper in ((reward, 1), (1, 2)):
         with pytest.raises(InvalidRunParameter):
             check_funding(PLAN, value_wei=value, keeper_wei=keeper)
+    check_funding(PLAN, value_wei=reward, keeper_wei=0, audits_wei=PLAN.money.audit_reward_wei)
+    with pytest.raises(InvalidRunParameter, match="audits_wei"):
+        check_funding(PLAN, value_wei=reward, keeper_wei=0, audits_wei=1)
+    unaudited = replace(PLAN, money=Money(audit_bps=0))
+    check_funding(unaudited, value_wei=reward, keeper_wei=0, audits_wei=0)
     check_unbonding(PLAN, 12_000)
     with pytest.raises(InvalidRunParameter):
         check_unbonding(PLAN, 11_999)
@@ -68,6 +81,9 @@ def test_a_plan_from_flat_names_knows_every_name_and_no_other():
         return plan_from(values, name="x", task=task, manifest=PLAN.manifest, beacon=PLAN.beacon)
 
     made = plan({"merge_momentum": True, "merge_mu": 9, "training_lr": 0.5, "commit_s": 7})
+    assert plan({"detection": 0.5, "unaudited": True}).assumptions == Assumptions(
+        detection=0.5, unaudited=True
+    )
     assert (made.merge.mu, made.training.lr, made.times.commit_s) == (9, 0.5, 7)
     assert "dispute_s" in known_names(task)
     for bad in ({"nonsense": 1}, {"merge_mu": 9}):

@@ -17,7 +17,7 @@ from network.due import (
     turn_opens_at_s,
 )
 from network.history import Outcome, Proposal, Revealed, RoundHistory, RunFold
-from network.keeper import Keeper
+from network.keeper import Keeper, undisputed
 from network.remedies import REMEDIES
 from network.run import OpenRound, RunParams, Totals
 from network.transactions import Call
@@ -282,6 +282,7 @@ class Chain:
         self.state, self.fold, self.refuse = state, folded, refuse or {}
         self.sent = []
         self.disputed = ()
+        self.tried = {}
         self.head = None
 
     def current(self):
@@ -293,14 +294,16 @@ class Chain:
     def update(self):
         return self.fold
 
-    def read(self, _name):
-        return []
+    def read(self, name, *args):
+        return self.tried[args[0]] if name == "openTrials" else []
 
     def account(self, _address):
         return SimpleNamespace(free_wei=0)
 
     def round_record(self, number):
-        return SimpleNamespace(open_disputes=int(number in self.disputed), any_trial=False)
+        return SimpleNamespace(
+            open_disputes=int(number in self.disputed), any_trial=number in self.tried
+        )
 
     def prepare(self, name, *_args, value_wei=0):
         return Call(recipient=ME, data=name.encode(), value_wei=value_wei)
@@ -373,6 +376,15 @@ def test_at_the_end_the_last_rounds_are_settled_together():
     late = Chain(state, fold(history(1, final_at=1), history(2, final_at=1)))
     late.keeper(max_rounds=2, settle_every=4).step()
     assert late.names == ["finalize1+finalize2"]
+
+
+def test_a_round_on_trial_waits_until_its_trials_have_ended():
+    rounds = [history(n, final_at=1) for n in (1, 2)]
+    chain = Chain(current(Phase.IDLE, round_id=2), fold(*rounds))
+    chain.tried = {1: 0, 2: 1}
+    assert undisputed(chain, (1, 2)) == (1,)
+    chain.tried = {2: 0}
+    assert undisputed(chain, (1, 2)) == (1, 2)
 
 
 def test_a_disputed_round_holds_up_only_those_behind_it():
