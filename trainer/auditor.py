@@ -137,9 +137,9 @@ class Auditor:
             self._owed += 1
             return None
         done = self._replays.whole(view.fold, found, revealed)
-        self._queued += 1
         if isinstance(done, Finished):
             return self.note(found, revealed, done.value)
+        self._queued += 1
         if isinstance(done, Failed) and done.tries >= GIVE_UP_TRIES:
             self._bench.tell_once(
                 "audit_failed",

@@ -1,6 +1,7 @@
 """A trainer's node with a learner of hashes: `trial_node.py ROLE POINT RUN FLAG...`.
 
-At the event POINT it kills itself with SIGKILL before anybody hears of it.
+An `auditor` has no seat; a `juror` audits nothing and a `silent` one judges nothing either. At the
+event POINT it kills itself with SIGKILL before anybody hears of it.
 """
 
 import os
@@ -12,6 +13,7 @@ from network.logs import configure_logs
 from network.settings import Settings
 from protocol.spec import RunSpec
 from support.hash_learner import make_learner
+from trainer.auditing import AuditPlan
 from trainer.report import LineReport
 from trainer.setup import Session, StartOptions, opened
 from trainer.training import Learner
@@ -45,6 +47,8 @@ class FalseAccuserSession(HashSession):
 
 SESSIONS = {
     "honest": HashSession,
+    "juror": HashSession,
+    "auditor": HashSession,
     "silent": HashSession,
     "liar": LiarSession,
     "false-accuser": FalseAccuserSession,
@@ -80,15 +84,19 @@ def main() -> None:
         backup=False,
         selftest="skip",
         jury=role != "silent",
-        audit=role not in ("silent", "liar"),
+        audit=role not in ("silent", "juror", "liar"),
     )
     import trainer.setup
 
     # The kind of session is this script's, everything else the command's.
     trainer.setup.Session = SESSIONS[role]
-    with opened(settings, run=run) as session, session.node(options, Deadly(point)) as node:
-        signal.signal(signal.SIGTERM, lambda *_: node.stop())
-        node.follow()
+    with opened(settings, run=run) as session:
+        if role == "auditor":
+            with session.audit(AuditPlan(follow=True, accuse=True), Deadly(point)) as loop:
+                sys.exit(0 if loop.run() else 1)
+        with session.node(options, Deadly(point)) as node:
+            signal.signal(signal.SIGTERM, lambda *_: node.stop())
+            node.follow()
 
 
 if __name__ == "__main__":

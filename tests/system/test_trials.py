@@ -123,3 +123,46 @@ def test_accuser_accused_and_juror_may_be_killed_between_their_moves(tmp_path):
             "liar": HALF,
             **dict.fromkeys(("accuser", "juror", "three"), STAKE_GWEI),
         }
+
+
+def test_whoever_holds_a_key_may_audit_and_accuse(tmp_path):
+    """No trainer audits here; a stranger replays, accuses and gets its bond back."""
+    roles = {"liar": "liar", "one": "juror", "two": "juror", "three": "juror"}
+    with trial_world(tmp_path, trainers=4, disputeS=30) as world:
+        world.seat(roles)
+        world.start("stranger", "auditor")
+        ended = world.ended()
+        assert ended.accuser == world.addresses["stranger"]
+        assert ended.ended is TrialState.CONVICTED
+        for name in roles:
+            assert world.wait(name) == 0, world.log(name)
+        assert world.wait("stranger") == 1, "an update differs"
+        found = {
+            one["seat"]: one["finding"]
+            for one in world.events("stranger")
+            if one["event"] == "audited"
+        }
+        assert found == {0: "different", 1: "same", 2: "same", 3: "same"}
+        assert "training_court_claimed" in world.said("stranger")
+        assert world.trials.update().findings == {}, "it was not drawn: it posts nothing"
+
+
+@pytest.mark.nightly
+def test_draws_of_a_real_block_seat_auditors_and_jurors(tmp_path):
+    """Nobody knows them before; the court checks the block's own header."""
+    roles = {"liar": "liar", "one": "honest", "two": "honest", "three": "honest"}
+    flags = ("--block-time", "1")
+    times = {"moveS": 15, "juryS": 30, "disputeS": 60}
+    beacon = "PrevrandaoBeacon"
+    with trial_world(tmp_path, trainers=4, anvil_flags=flags, beacon=beacon, **times) as world:
+        world.seat(roles)
+        ended = world.ended(timeout_s=150)
+        for name in roles:
+            assert world.wait(name, 120) == 0, world.log(name)
+        assert ended.accused == world.addresses["liar"]
+        assert ended.ended is TrialState.CONVICTED
+        assert sum(ended.juries[0].tickets.values()) == 15
+        assert stakes(world) == {"liar": HALF, **dict.fromkeys(("one", "two", "three"), STAKE_GWEI)}
+        audited = [one for name in roles for one in world.events(name) if one["event"] == "audited"]
+        assert audited
+        assert not any(one["predictable"] for one in audited)
