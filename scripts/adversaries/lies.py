@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
-from itertools import count
 
 import numpy as np
 
@@ -25,6 +24,7 @@ _ELEMENT_BYTES = 4
 _LARGEST = 2**31 - 1
 _LARGEST_STEP = 127
 _SHRINK = 0.995
+_CORRECTIONS = 8
 _NAN = bytes.fromhex("7fc00000")
 """What the float NaN looks like in memory."""
 
@@ -80,16 +80,20 @@ def scaled(update: bytes, factor: float) -> bytes:
 
 
 def boosted(update: bytes, *, ssq: int) -> bytes:
-    """An update object scaled until its sum of squares is just within `ssq`; zero stays zero."""
+    """An update object scaled until its sum of squares is just within `ssq`; zero stays zero.
+
+    Nor does it grow where every value that is not zero is the largest there is.
+    """
     if not ssq_of(update):
         return update
-    factor = float((ssq / ssq_of(update)) ** 0.5)
-    for _ in count():
+    factor, candidate = 1.0, update
+    for _ in range(_CORRECTIONS):  # values that saturate make the sum grow more slowly
+        factor *= (ssq / ssq_of(candidate)) ** 0.5
         candidate = scaled(update, factor)
-        if ssq_of(candidate) <= ssq:
-            return candidate
+    while ssq_of(candidate) > ssq:
         factor *= _SHRINK
-    raise AssertionError("factors shrink for ever")
+        candidate = scaled(update, factor)
+    return candidate
 
 
 def noise(chunks: int, *, ssq: int, seed: int) -> bytes:
