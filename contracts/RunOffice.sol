@@ -140,7 +140,6 @@ contract RunOffice is Merges {
         // Check
         Current memory c = current;
         Round storage record = _record(round);
-        // slither-disable-next-line incorrect-equality: round numbers are counted
         bool isOpen = round == c.round && c.phase != Phase.Idle;
         if (isOpen ? c.phase != Phase.Merge : record.status != RoundStatus.Proposed) {
             revert WrongRound(round, isOpen ? RoundStatus.Open : record.status);

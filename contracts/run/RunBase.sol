@@ -82,6 +82,7 @@ abstract contract RunBase is IRunBase {
         // A round that has no proposal yet shows its seed, not what the ring held before it.
         // slither-disable-next-line incorrect-equality: round numbers are counted
         if (round == current.round && current.phase != Phase.Idle) {
+            // slither-disable-next-line incorrect-equality: phases are an enum
             record = Round({
                 seed: record.seed,
                 modelRoot: 0,
