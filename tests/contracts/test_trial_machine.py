@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from support.evm import Evm
-from support.run_machine import SEEN, STAGE, play
+from support.run_invariants import SEEN, STAGE
+from support.run_machine import play
 from support.runs import Stage
 from support.trial_machine import TrialMachine
 
@@ -22,6 +23,6 @@ def machine(evm: Evm) -> Iterator[type[TrialMachine]]:
 def test_the_training_court_is_just_whatever_people_do(machine: type[TrialMachine]) -> None:
     """it should keep every numbered invariant, with the training court's"""
     SEEN.clear()
-    play(machine, examples=10, steps=20)
+    play(machine, examples=25, steps=25)
     for what in ("trial convicted", "trial acquitted", "JurorPaid", "found"):
         assert SEEN[what] > 1, "the machine hardly plays; see what it printed"
