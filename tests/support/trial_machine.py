@@ -406,7 +406,7 @@ class TrialMachine(RunMachine):
         with refusals():
             self.court.claim(sender=who.address)
 
-    # Rules of the machine without a court that would only take time here: the plain machine has them.
+    # Rules that would only take time here: the plain machine has them.
     begin_trial = end_trial = fine = None  # type: ignore[assignment]
     # T4 counts the trials of the real court.
     r12_trials_are_counted = None  # type: ignore[assignment]
