@@ -22,7 +22,7 @@ CONTRACTS := $(wildcard contracts/*.sol contracts/*/*.sol tests/forge/*.sol)
 
 CHECKS := check-python check-format check-types check-imports check-solidity check-spelling analyze
 
-.PHONY: help setup lock compile kubo check $(CHECKS) format test nightly fuzz demo localnet bench vectors abi clean
+.PHONY: help setup lock compile kubo check $(CHECKS) format test nightly fuzz demo attacks localnet bench vectors abi clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,6 +46,9 @@ fuzz: setup ## any bytes and any games against the contracts, nightly (40 min); 
 
 demo: setup ## train one model with several untrusting trainers on this machine; ARGS="--help"
 	@$(BIN)/python -m scripts.demo $(ARGS)
+
+attacks: setup ## measure every adversary with and without the defence, for docs/attacks.md; ARGS="--only lazy"
+	@$(BIN)/python -m scripts.attacks $(ARGS)
 
 localnet: setup ## the demo's network, kept up, with the explorer
 	@$(BIN)/python -m scripts.localnet $(ARGS)

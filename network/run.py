@@ -18,7 +18,7 @@ from protocol.rounds import Opinion, Phase, UpdateHeader
 from protocol.types import Address, Attempt, Digest, Gwei, RoundId, Seat, Wei
 
 RUN_ABI = ("TrainingRun", "StakeVault", "RunFactory")
-CLIENT_ABI = (*RUN_ABI, "MergeCourt")
+CLIENT_ABI = (*RUN_ABI, "MergeCourt", "TrainingCourt", "PrevrandaoBeacon")
 """Whatever a transaction of a client may emit or revert with."""
 AttestationGroup = tuple[int, int, list[tuple[Seat, bytes, bytes]]]
 """Available, harmful, and who signed that: seat, r and vs."""

@@ -103,7 +103,8 @@ def tree_table(size: int) -> Table:
 
 def rounds_table(rounds: int, console: Console) -> Table:
     """What a whole round costs beyond training, in a demo of its own."""
-    from scripts.demo_run import DemoSettings, run_demo  # noqa: PLC0415 - imports torch
+    from scripts.demo_network import DemoSettings  # noqa: PLC0415 - imports torch
+    from scripts.demo_run import run_demo  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory(prefix="commonweight-") as name:
         folder = Path(name)

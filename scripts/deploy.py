@@ -17,11 +17,11 @@ from ape.cli import ConnectedProviderCommand, ape_cli_context, network_option
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # ape runs this file by path
 
+from scripts.beacon import FIXED_SEED
 from scripts.compiled import compile_contracts
 
 DEPLOYMENTS = Path(__file__).resolve().parents[1] / "deployments"
 DEFAULT_UNBONDING_S = 14 * 24 * 3600
-FIXED_SEED = bytes.fromhex("c0" * 32)
 
 
 def deploy(

@@ -9,7 +9,8 @@ import click
 from rich.console import Console
 
 from network.heads import HeadWatcher
-from scripts.demo_run import DemoSettings, Follower, LocalNetwork, build_network
+from scripts.demo_network import DemoSettings, LocalNetwork, build_network
+from scripts.demo_run import Follower
 from scripts.localnet_parts import CHAIN_ID
 from scripts.processes import Processes, ending_on_signals
 

@@ -20,6 +20,8 @@ from scripts.processes import Child, Processes
 BIN = Path(sys.executable).parent
 CHAIN_ID = 31337
 ETHER = 10**18
+BY_THE_CLOCK = ("--block-time", "1", "--mixed-mining")
+"""A block each second besides those on demand: clocks of trials run though nobody acts."""
 _KDF_ITERATIONS = 1024  # these keys guard play money for minutes
 
 
@@ -61,7 +63,7 @@ def free_port() -> int:
 
 
 def start_anvil(processes: Processes, *, port: int = 0, arguments: Sequence[str] = ()) -> Chain:
-    """Start anvil on loopback; it mines on demand."""
+    """Start anvil on loopback; it mines on demand, and by the clock too if `arguments` say so."""
     command = [
         *(str(BIN / "anvil"), "--host", "127.0.0.1", "--port", str(port)),
         *("--chain-id", str(CHAIN_ID), "--color", "never"),

@@ -1,22 +1,20 @@
-"""Who lost money by whose proof, and whether every wei is where the contracts say it is.
+"""Who lost money, by whose proof and before which court.
 
-From events and views of the run, its vault and its court alone, as anybody could compute it.
+From events of the run, its vault and its courts alone, as anybody could compute it.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from network.abi import Event
 from network.artifacts import abi_of
-from network.court.contract import MergeCourtContract
-from network.ethereum import read_balance
 from network.events import EventReader
 from network.history import Proposal, proposal_id
 from network.keeper import GWEI
 from network.rpc import Rpc
-from network.run import CLIENT_ABI, ZERO_ADDRESS, RunContract
+from network.run import CLIENT_ABI, ZERO_ADDRESS
+from network.trials.contract import Trial, TrialState
 from protocol.cid import Cid
 from protocol.types import Address, BlockNumber, Digest
 
@@ -26,9 +24,21 @@ class Cause(StrEnum):
 
     MERGE = "wrong merge"
     UPDATE = "bad update"
+    TRAINING = "not trained as assigned"
     DISPUTE = "lost dispute"
+    TRIAL = "lost trial"
     ABSENCE = "absent"
     SILENCE = "not revealed"
+    JUROR = "juror silent or wrong"
+    AUDITOR = "auditor wrong"
+
+    @property
+    def court(self) -> str:
+        """Who took it: the run itself, or which court."""
+        if self in (Cause.ABSENCE, Cause.SILENCE):
+            return "run"
+        merge = self in (Cause.MERGE, Cause.UPDATE, Cause.DISPUTE)
+        return "MergeCourt" if merge else "TrainingCourt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +61,6 @@ class Penalty:
     def lost_wei(self) -> int:
         """What the loser is short of."""
         return self.paid_wei + self.burned_wei
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """What a contract holds, and what its books say that it owes and to what end."""
-
-    contract: str
-    balance_wei: int
-    parts: Mapping[str, int]
-
-    @property
-    def is_balanced(self) -> bool:
-        """Whether the books explain every wei."""
-        return self.balance_wei == sum(self.parts.values())
 
 
 def read_events(rpc: Rpc, addresses: Sequence[Address], *, first_block: int) -> list[Event]:
@@ -92,9 +88,19 @@ def proposals(events: Iterable[Event]) -> dict[Digest, tuple[int, Event]]:
     return made
 
 
-def penalties(events: Sequence[Event]) -> list[Penalty]:
-    """Everything that anybody lost, in order; `events` are the run's, its vault's and court's."""
+def penalties(events: Sequence[Event], trials: Mapping[int, Trial] | None = None) -> list[Penalty]:
+    """Everything that anybody lost, in order; `events` are the run's, its vault's and courts'.
+
+    `trials` are what the training court stores of each trial, by number.
+    """
     named = proposals(events)
+    fined = {  # the run does not say why it fines
+        (event.transaction_hash, getattr(event.args, name)): cause
+        for event in events
+        for kind, name, cause in _FINES
+        if event.name == kind
+    }
+    tried = {event.transaction_hash for event in events if event.name == "TrialEnded"}
     convicted = {  # the vault does not know for which round it slashes
         (event.transaction_hash, event.args.trainer): event.args.round
         for event in events
@@ -107,10 +113,80 @@ def penalties(events: Sequence[Event]) -> list[Penalty]:
         if event.name in ("TreeChallenged", "LeafChallenged"):
             challengers[a.id] = (a.challenger, a.round)
             continue
+        if event.name == "TrialEnded" and trials is not None:
+            found += trial_penalties(events, event, trials[a.id])
+            continue
         made = _penalty(event, named, convicted, challengers)
         if made is not None and made.lost_wei:
-            found.append(made)
+            if made.cause is Cause.UPDATE and event.transaction_hash in tried:
+                made = replace(made, cause=Cause.TRAINING)
+            cause = fined.get((event.transaction_hash, made.loser))
+            found.append(made if cause is None else replace(made, cause=cause))
     return found
+
+
+_FINES = (
+    ("JurorFined", "juror", Cause.JUROR),
+    ("AuditorFined", "auditor", Cause.AUDITOR),
+)
+
+
+def trial_penalties(events: Iterable[Event], end: Event, trial: Trial) -> list[Penalty]:
+    """Where the bonds of a trial went that ended with the event `end`; nowhere if it was moot.
+
+    The losers' bonds pay the jurors who voted right, and the rest goes to the winner.
+    """
+    jurors: list[tuple[Address | None, int]] = [
+        (event.args.juror, event.args.amountWei)
+        for event in events
+        if event.name == "JurorPaid" and event.args.id == end.args.id
+    ]
+    jurors.append((None, trial.jurors_wei))  # not fetched yet
+    losses = _trial_losses(end.args.state, trial, sum(wei for _, wei in jurors))
+    winner = None if end.args.winner == ZERO_ADDRESS else end.args.winner
+    rest_wei = sum(wei for _, wei in losses) - sum(wei for _, wei in jurors)
+    return [
+        Penalty(
+            cause=Cause.TRIAL,
+            round_id=trial.round_id,
+            loser=loser,
+            winner=gainer,
+            paid_wei=wei,
+            burned_wei=0,
+            transaction=end.transaction_hash,
+        )
+        for loser, gainer, wei in _flows(losses, [*jurors, (winner, rest_wei)])
+    ]
+
+
+def _trial_losses(state: int, trial: Trial, jurors_wei: int) -> list[tuple[Address, int]]:
+    """Who is short of what after a trial, the appellant first."""
+    appealed_in_vain = trial.level == 1 and state == trial.verdict
+    appeal_wei = trial.appeal_bond_wei if appealed_in_vain else 0
+    if state == TrialState.HUNG:
+        appeal_wei = min(appeal_wei, jurors_wei)
+        half_wei = (jurors_wei - appeal_wei) // 2
+        defender_wei, accuser_wei = half_wei, jurors_wei - appeal_wei - half_wei
+    else:
+        defender_wei = trial.defender_bond_wei if state == TrialState.CONVICTED else 0
+        accuser_wei = trial.accuser_bond_wei if state == TrialState.ACQUITTED else 0
+    sides = ((trial.appellant, appeal_wei), (trial.defender, defender_wei))
+    return [(who, wei) for who, wei in (*sides, (trial.accuser, accuser_wei)) if wei]
+
+
+def _flows(
+    losses: Iterable[tuple[Address, int]], gains: Iterable[tuple[Address | None, int]]
+) -> Iterator[tuple[Address, Address | None, int]]:
+    """From whom to whom: losses cover gains in order."""
+    left = dict(enumerate(losses))
+    for gainer, gained_wei in gains:
+        need_wei = gained_wei
+        for place, (loser, wei) in left.items():
+            paid_wei = min(need_wei, wei)
+            left[place] = (loser, wei - paid_wei)
+            need_wei -= paid_wei
+            if paid_wei:
+                yield loser, gainer, paid_wei
 
 
 def _penalty(
@@ -164,80 +240,3 @@ def _penalty(
                 transaction=tx,
             )
     return None
-
-
-def accounts_in(events: Iterable[Event]) -> set[Address]:
-    """Every account that an event speaks of."""
-    return {
-        Address(value)
-        for event in events
-        for value in event.args
-        if isinstance(value, str) and value.startswith("0x") and len(value) == len(ZERO_ADDRESS)
-    }
-
-
-def run_holding(rpc: Rpc, run: RunContract, accounts: Iterable[Address]) -> Holding:
-    """Invariant R1: pool, keeper budget, accounts and what was burned."""
-    owed = [run.account(account) for account in sorted(accounts)]
-    return Holding(
-        contract="TrainingRun",
-        balance_wei=read_balance(rpc, run.address),
-        parts={
-            "rewards": run.read("rewardPoolWei"),
-            "keepers": run.current().keeper_gwei * GWEI,
-            "owed": sum(one.free_wei for one in owed),
-            "bonds": sum(one.locked_wei for one in owed),
-            "burned": run.read("burnedWei"),
-        },
-    )
-
-
-def vault_holding(rpc: Rpc, run: RunContract, accounts: Iterable[Address]) -> Holding:
-    """Invariant V1: free, locked and unbonding stake and what was burned."""
-    vault, owners = run.vault, sorted(accounts)
-    return Holding(
-        contract="StakeVault",
-        balance_wei=read_balance(rpc, vault.address),
-        parts={
-            "free": sum(vault.read("freeOf", one) for one in owners),
-            "locked": sum(vault.read("lockedOf", run.address, one) for one in owners),
-            "unbonding": sum(vault.read("unbondingOf", run.address, one)[0] for one in owners),
-            "burned": vault.read("burnedWei"),
-        },
-    )
-
-
-def court_holding(rpc: Rpc, court: MergeCourtContract, accounts: Iterable[Address]) -> Holding:
-    """Invariant C1: bonds of disputes in progress, and credits."""
-    disputes = [court.dispute(number) for number in range(1, court.read("disputeCount") + 1)]
-    return Holding(
-        contract="MergeCourt",
-        balance_wei=read_balance(rpc, court.address),
-        parts={
-            "bonds": sum(one.bond_wei for one in disputes if not one.state.is_over),
-            "credits": sum(court.credit_of(account) for account in sorted(accounts)),
-        },
-    )
-
-
-def flow_mismatches(events: Iterable[Event], run: RunContract, rpc: Rpc) -> list[str]:
-    """What went in and out of run and vault, against what they hold; differences in words."""
-    sums: dict[Address, int] = defaultdict(int)
-    vault = run.vault.address
-    for event in events:
-        a, where = event.args, Address(event.address)
-        if event.name == "Funded":
-            sums[where] += a.rewardWei + a.keeperWei
-        elif event.name in ("BondDeposited", "Deposited"):
-            sums[where] += a.amountWei
-        elif event.name in ("Claimed", "Withdrawn"):
-            sums[where] -= a.amountWei
-        elif event.name == "FeeCollected":
-            sums[vault] -= a.amountWei
-            sums[run.address] += a.amountWei
-    problems = []
-    for name, address in (("TrainingRun", run.address), ("StakeVault", vault)):
-        held_wei = read_balance(rpc, address)
-        if held_wei != sums[address]:
-            problems.append(f"{name} holds {held_wei} wei, its events leave {sums[address]}")
-    return problems

@@ -1,68 +1,44 @@
-"""What an adversary did in a run, what became of each deed, and whether the protocol held."""
+"""The books of a run's participants, and whether what the protocol promises came true."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
-from network.abi import Event
 from network.keeper import GWEI
-from protocol.types import Address, Digest
-from scripts.penalties import Cause, Holding, Penalty, proposals
+from protocol.types import Address
+from scripts.deeds import Deed, Fate
+from scripts.holdings import Holding
+from scripts.penalties import Penalty
 
 
-class Fate(StrEnum):
-    """What became of a deed. REJECTED: without effect, by the trainers' stake, but unpunished."""
+class Conduct(StrEnum):
+    """By what an adversary cheats."""
 
-    PENDING = "pending"
-    CONVICTED = "convicted"
-    EXCLUDED = "excluded"
-    REJECTED = "rejected"
-    VOID = "void"
-    ACCEPTED = "accepted"
+    PROPOSES = "proposal"
+    TRAINS = "update"
+    ACCUSES = "accusation"
+    IDLES = "silence"
 
 
-ANSWERED = (Fate.CONVICTED, Fate.EXCLUDED, Fate.VOID)
-"""VOID: the round itself was undone, and with it the deed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
-    """One attempt to cheat: a proposal or a revealed update.
-
-    `decided` is the transaction that decided its fate, `blocks` how many blocks that took.
-    """
-
-    round_id: int
-    transaction: str
-    block: int
-    fate: Fate = Fate.PENDING
-    decided: str | None = None
-    blocks: int | None = None
-    penalty: Penalty | None = None
-
-    @classmethod
-    def of(cls, event: Event) -> "Deed":
-        """A deed that nobody has answered yet."""
-        return cls(
-            round_id=event.args.round,
-            transaction=event.transaction_hash,
-            block=event.block_number,
-        )
-
-    def end(self, fate: Fate, event: Event, penalty: Penalty | None = None) -> "Deed":
-        """The deed with its fate."""
-        return replace(
-            self,
-            fate=fate,
-            decided=event.transaction_hash,
-            blocks=event.block_number - self.block,
-            penalty=penalty,
-        )
+ANSWERS = {
+    Conduct.PROPOSES: (Fate.CONVICTED,),
+    Conduct.TRAINS: (Fate.CONVICTED, Fate.EXCLUDED, Fate.REFUSED),
+    Conduct.ACCUSES: (Fate.DEFEATED,),
+    Conduct.IDLES: (Fate.FINED,),
+}
+"""What answers each; a deed also goes with a round that is undone."""
+_ANSWERED = {
+    Conduct.PROPOSES: "convicted",
+    Conduct.TRAINS: "convicted or kept out",
+    Conduct.ACCUSES: "defeated at its own cost",
+    Conduct.IDLES: "fined",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """A participant: what penalties cost it and brought it, and what training earned it."""
+    """A participant: what penalties cost it and brought it, what training and audits earned it."""
 
     name: str
     account: Address
@@ -70,6 +46,7 @@ class Party:
     lost_wei: int
     won_wei: int
     rewards_wei: int
+    audits_wei: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,82 +58,13 @@ class Promise:
     finding: str
 
 
-_ENDS_OF_PROPOSALS = {
-    "MergeReopened": Fate.REJECTED,
-    "RoundVoided": Fate.VOID,
-    "RoundFailed": Fate.VOID,
-    "RoundFinalized": Fate.ACCEPTED,
-}
-
-
-def proposal_deeds(
-    events: Sequence[Event], account: Address, penalties: Iterable[Penalty]
-) -> list[Deed]:
-    """Every proposal that the account made, with its fate; `events` are the run's, in order."""
-    named = {id(event): name for name, (_, event) in proposals(events).items()}
-    taken = {p.transaction: p for p in penalties if p.cause is Cause.MERGE and p.loser == account}
-    deeds: dict[Digest, Deed] = {}
-    standing: dict[int, Digest] = {}
-    reopened: dict[int, Digest] = {}
-
-    def end(name: Digest, fate: Fate, event: Event) -> None:
-        penalty = taken.get(event.transaction_hash) if fate is Fate.CONVICTED else None
-        deeds[name] = deeds[name].end(fate, event, penalty)
-
-    for event in events:
-        a, number = event.args, getattr(event.args, "round", 0)
-        if event.name == "MergeProposed":
-            standing.pop(number, None)
-            if a.proposer == account:
-                standing[number] = named[id(event)]
-                deeds[standing[number]] = Deed.of(event)
-        elif event.name == "MergeConvicted" and a.proposer == account:
-            end(reopened[number], Fate.CONVICTED, event)  # the merge was reopened just before
-        elif event.name == "RejectedConvicted" and a.proposal in deeds:
-            end(a.proposal, Fate.CONVICTED, event)
-        elif event.name in _ENDS_OF_PROPOSALS and number in standing:
-            reopened[number] = standing.pop(number)
-            end(reopened[number], _ENDS_OF_PROPOSALS[event.name], event)
-    return list(deeds.values())
-
-
-def update_deeds(
-    events: Sequence[Event], account: Address, penalties: Iterable[Penalty]
-) -> list[Deed]:
-    """Every update that the account revealed, with its fate; `events` are the run's, in order."""
-    taken = {p.transaction: p for p in penalties if p.cause is Cause.UPDATE and p.loser == account}
-    deeds: list[Deed] = []
-    latest: dict[int, int] = {}
-    for event in events:
-        a, number = event.args, getattr(event.args, "round", 0)
-        if event.name == "Revealed" and a.trainer == account:
-            seat = a.seat
-            latest[number] = len(deeds)
-            deeds.append(Deed.of(event))
-            continue
-        if number not in latest:
-            continue
-        place = latest[number]
-        if event.name == "UpdateConvicted" and a.trainer == account:
-            penalty = taken.get(event.transaction_hash)
-            deeds[place] = deeds[place].end(Fate.CONVICTED, event, penalty)
-        elif event.name == "UpdatesFrozen" and deeds[place].fate is Fate.PENDING:
-            fate = Fate.ACCEPTED if a.included >> seat & 1 else Fate.EXCLUDED
-            deeds[place] = deeds[place].end(fate, event)
-        elif event.name in ("RoundVoided", "RoundFailed") and deeds[place].fate in (
-            Fate.PENDING,
-            Fate.ACCEPTED,
-        ):
-            deeds[place] = deeds[place].end(Fate.VOID, event)
-    return deeds
-
-
 def parties(
     names: Mapping[Address, str],
     *,
-    adversary: Address | None,
+    adversaries: Collection[Address],
     penalties: Iterable[Penalty],
     rewards_wei: Mapping[Address, int],
+    audits_wei: Mapping[Address, int] | None = None,
 ) -> list[Party]:
     """The books of every participant; whoever else lost or won is listed as a stranger."""
     known = list(penalties)
@@ -167,10 +75,11 @@ def parties(
         Party(
             name=names.get(account, "stranger"),
             account=account,
-            is_honest=account != adversary,
+            is_honest=account not in adversaries,
             lost_wei=sum(one.lost_wei for one in known if one.loser == account),
             won_wei=sum(one.paid_wei for one in known if one.winner == account),
             rewards_wei=rewards_wei.get(account, 0),
+            audits_wei=(audits_wei or {}).get(account, 0),
         )
         for account in everybody
     ]
@@ -231,25 +140,37 @@ def judge_run(
     ]
 
 
-def judge_deeds(deeds: Sequence[Deed], *, must_convict: bool) -> list[Promise]:
-    """What is promised against an adversary; if `must_convict`, exclusion is not enough."""
-    answers = (Fate.CONVICTED, Fate.VOID) if must_convict else ANSWERED
+def judge_deeds(
+    deeds: Sequence[Deed], conduct: Conduct, *, excuses: Collection[Fate] = ()
+) -> list[Promise]:
+    """What is promised against one kind of conduct.
+
+    `excuses` are fates that the protocol does not rule out in this run, and that the report names:
+    an update that nobody honest was drawn to audit.
+    """
+    answers = {*ANSWERS[conduct], Fate.VOID, *excuses}
     open_rounds = [str(one.round_id) for one in deeds if one.fate not in answers]
-    counts = {fate: sum(one.fate is fate for one in deeds) for fate in Fate}
-    said = ", ".join(f"{n} {fate.value}" for fate, n in counts.items() if n)
     acted = any(one.fate is not Fate.VOID for one in deeds)
+    said = count_fates(deeds)
+    where = f"; not in rounds {', '.join(open_rounds)}" if open_rounds else ""
     return [
         Promise(
             text="the adversary acted",
             held=acted,
-            finding=_count(len(deeds), "deed") if acted else "it never did",
+            finding=_count(len(deeds), conduct.value) if acted else "it never did",
         ),
         Promise(
-            text="each of its deeds was " + ("convicted" if must_convict else "answered"),
+            text=f"each {conduct.value} of it was {_ANSWERED[conduct]}",
             held=acted and not open_rounds,
-            finding=said + (f"; not in rounds {', '.join(open_rounds)}" if open_rounds else ""),
+            finding=said + where,
         ),
     ]
+
+
+def count_fates(deeds: Iterable[Deed]) -> str:
+    """How many deeds met which fate, in words."""
+    counts = Counter(one.fate for one in deeds)
+    return ", ".join(f"{counts[fate]} {fate.value}" for fate in Fate if counts[fate])
 
 
 def _count(number: int, what: str) -> str:

@@ -11,8 +11,10 @@ from network.keeper import GWEI
 from network.rpc import Rpc
 from network.run import RunContract
 from network.transactions import Call, Receipt, TransactionSender
+from network.trials.clerk import TrialClerk
+from network.trials.contract import TrainingCourtContract
 from protocol.errors import NotEnrolled
-from protocol.types import Seat
+from protocol.types import Address, Seat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class Holdings:
     run_free_wei: int
     run_bonds_wei: int
     court_wei: int
+    training_court_wei: int
     seat: Seat | None
     stake_gwei: int
     leaving: bool
@@ -47,11 +50,13 @@ class TrainerAccount:
         run: RunContract,
         sender: TransactionSender,
         court: MergeCourtContract | None = None,
+        training_court: TrainingCourtContract | None = None,
     ) -> None:
         self._rpc = rpc
         self._run = run
         self._sender = sender
         self._court = court
+        self._training_court = training_court
         self.address = sender.address
 
     def holdings(self) -> Holdings:
@@ -68,7 +73,8 @@ class TrainerAccount:
             unbonding_until_s=until_s,
             run_free_wei=owed.free_wei,
             run_bonds_wei=owed.locked_wei,
-            court_wei=self._court.credit_of(self.address) if self._court is not None else 0,
+            court_wei=_credit_wei(self._court, self.address),
+            training_court_wei=_credit_wei(self._training_court, self.address),
             seat=seat,
             stake_gwei=0 if state is None else state.stake_gwei,
             leaving=seat is not None and self._run.is_leaving(seat),
@@ -134,17 +140,25 @@ class TrainerAccount:
         return chosen_wei
 
     def claim(self) -> int:
-        """Send home what run and court owe: rewards, refunds, bonds that came free; gives the wei.
+        """Send home what run and courts owe: rewards, refunds, bonds that came free; gives the wei.
 
-        Raises NothingToClaim if both owe nothing.
+        Raises NothingToClaim if all owe nothing.
         """
-        from_court_wei = 0 if self._court is None else self._clerk(self._court).claim()
-        if from_court_wei and not self._run.account(self.address).free_wei:
-            return from_court_wei
-        return from_court_wei + self._claim_from_run()
+        from_courts_wei = self._claim_from_courts()
+        if from_courts_wei and not self._run.account(self.address).free_wei:
+            return from_courts_wei
+        return from_courts_wei + self._claim_from_run()
 
-    def _clerk(self, court: MergeCourtContract) -> Clerk:
-        return Clerk(rpc=self._rpc, run=self._run, court=court, sender=self._sender)
+    def _claim_from_courts(self) -> int:
+        rpc, run, sender = self._rpc, self._run, self._sender
+        claimed_wei = 0
+        if self._court is not None:
+            clerk = Clerk(rpc=rpc, run=run, court=self._court, sender=sender)
+            claimed_wei += clerk.claim()
+        if self._training_court is not None:
+            trials = TrialClerk(rpc=rpc, run=run, court=self._training_court, sender=sender)
+            claimed_wei += trials.claim()
+        return claimed_wei
 
     def _claim_from_run(self) -> int:
         owed_wei = self._run.account(self.address).free_wei
@@ -166,3 +180,7 @@ class TrainerAccount:
     ) -> Receipt | None:
         name = f"{what}/{self._run.address.lower()}/{read_nonce(self._rpc, self.address)}"
         return self._sender.send(name, call, already_done=already_done)
+
+
+def _credit_wei(court: MergeCourtContract | TrainingCourtContract | None, account: Address) -> int:
+    return 0 if court is None else court.credit_of(account)

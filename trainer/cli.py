@@ -122,6 +122,10 @@ def stake(session: Session, as_json: bool, gwei: int) -> None:
 @click.option("--bond", is_flag=True, help="deposit a bond, to propose merges when others fail")
 @click.option("--no-backup", is_flag=True, help="make no overdue transitions")
 @click.option("--no-watch", is_flag=True, help="bring nothing to the merge court")
+@click.option("--no-audit", is_flag=True, help="replay no updates, though drawn for them")
+@click.option(
+    "--no-jury", is_flag=True, help="judge nothing, though drawn as juror: it costs fines"
+)
 @click.option("--device", default="auto", help="auto, cpu or cuda")
 @click.option(
     "--selftest",
@@ -140,6 +144,8 @@ def start(
     bond: bool,
     no_backup: bool,
     no_watch: bool,
+    no_audit: bool,
+    no_jury: bool,
     device: str,
     selftest: SelfTestMode,
 ) -> None:
@@ -152,28 +158,60 @@ def start(
         bond=bond,
         backup=not no_backup,
         watch=not no_watch,
+        audit=not no_audit,
+        jury=not no_jury,
         device=device,
         selftest=selftest,
     )
-    caught: list[int] = []
     with session.node(options, report) as node:
-
-        def stop(number: int, _: object) -> None:
-            caught.append(number)
-            node.stop()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
+        caught = _stop_at_signals(node.stop)
         node.follow()
         report("stopped", signal=caught[0] if caught else None)
     if caught:
         _end_now(128 + caught[0])
 
 
+@_command("--keystore my-key audit --run 0x... --follow --rate 0.2 --accuse")
+@click.option("--round", "round_id", type=click.IntRange(min=1), help="one round [default: all]")
+@click.option("--follow", is_flag=True, help="go on with new rounds until the run is over")
+@click.option("--rate", type=click.FloatRange(0.0, 1.0), default=1.0, help="share of the updates")
+@click.option("--all", "everything", is_flag=True, help="the same as --rate 1")
+@click.option("--accuse", is_flag=True, help="accuse, with a bond, what this class proves wrong")
+@click.option("--device", default="auto", help="auto, cpu or cuda")
+def audit(
+    session: Session,
+    as_json: bool,
+    *,
+    round_id: int | None,
+    follow: bool,
+    rate: float,
+    everything: bool,
+    accuse: bool,
+    device: str,
+) -> None:
+    """Do trainers' work again, without a seat; exit status 1 if an update is other work."""
+    from trainer.auditing import AuditPlan, AuditTable  # noqa: PLC0415 - `--help` needs none of it
+
+    plan = AuditPlan(
+        round_id=round_id, follow=follow, rate=1.0 if everything else rate, accuse=accuse
+    )
+    report = LineReport(as_json=True) if as_json else AuditTable(click.echo)
+    with session.audit(plan, report, device=device) as loop:
+        caught = _stop_at_signals(loop.stop)
+        good = loop.run()
+        report("audit_finished", updates=len(loop.auditor.findings), differs=not good)
+    if caught:
+        _end_now(128 + caught[0])
+    if not good:
+        sys.exit(1)
+
+
 @_command("--keystore my-key status --run 0x...")
 def status(session: Session, as_json: bool) -> None:
     """Say where the run stands, and where the account's seat and money are."""
     current, totals = session.run.current(), session.run.totals()
+    court = session.training_court
+    trials = [] if court is None else session.trials_history.update().open
     holdings = asdict(session.account.holdings())
     _show(
         as_json,
@@ -188,6 +226,11 @@ def status(session: Session, as_json: bool) -> None:
         last_final=totals.last_final,
         halted=totals.halted,
         closed=totals.closed,
+        audit_pool_wei="0" if court is None else str(court.audit_pool_wei(session.run.address)),
+        open_trials=[
+            {"trial": one.number, "round": one.round_id, "seat": one.seat, "accuser": one.accuser}
+            for one in trials
+        ],
         **{name: str(v) if name.endswith("_wei") else v for name, v in holdings.items()},
     )
 
@@ -199,13 +242,20 @@ def why(session: Session, as_json: bool, round_id: int, account: str | None) -> 
     """Say what the account earned in ROUND, and why."""
     from eth_utils.address import to_checksum_address  # noqa: PLC0415 - only here
 
+    from network.trials.history import TrialFold  # noqa: PLC0415 - as above
     from protocol.types import Address  # noqa: PLC0415 - as above
     from trainer.why import explain  # noqa: PLC0415 - `--help` needs none of it
+    from trainer.why_trials import tell_trials  # noqa: PLC0415 - as above
 
     who = session.signer.address if account is None else Address(to_checksum_address(account))
     said = explain(session.history.update(), round_id, who)
+    court = session.training_court
+    trials = (
+        TrialFold(run=session.run.address) if court is None else session.trials_history.update()
+    )
+    facts = tell_trials(trials, round_id, who, said.seat)
     if as_json:
-        values = asdict(said)
+        values = {**asdict(said), "court": [asdict(fact) for fact in facts]}
         money = {"earned_wei": str(said.earned_wei), "expected_wei": str(said.expected_wei)}
         click.echo(json.dumps({**values, **money}))
         return
@@ -213,6 +263,8 @@ def why(session: Session, as_json: bool, round_id: int, account: str | None) -> 
     click.echo(f"earned {said.earned_wei} wei, fees {said.fees_gwei} gwei")
     if said.expected_wei and not said.earned_wei:
         click.echo(f"due once the round is final: {said.expected_wei} wei")
+    for fact in facts:
+        click.echo(fact.text)
     click.echo(f"-> {said.advice}")
 
 
@@ -244,7 +296,7 @@ def withdraw(session: Session, as_json: bool, wei: int | None) -> None:
 
 @_command("--keystore my-key claim --run 0x...")
 def claim(session: Session, as_json: bool) -> None:
-    """Send home what the run and its merge court owe: rewards, bonds that came back."""
+    """Send home what the run and its courts owe: rewards, bonds that came back, jurors' pay."""
     _show(as_json, "claimed", amount_wei=str(session.account.claim()))
 
 
@@ -306,6 +358,19 @@ def _failing_loudly(*, as_json: bool) -> Iterator[None]:
         else:
             click.echo(f"error: {error.message}\n-> {error.remedy}", err=True)
         sys.exit(1)
+
+
+def _stop_at_signals(stop: Callable[[], None]) -> list[int]:
+    """Stop at SIGINT and SIGTERM; the list holds those that came."""
+    caught: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        caught.append(number)
+        stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return caught
 
 
 def _end_now(status: int) -> NoReturn:

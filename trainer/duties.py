@@ -8,7 +8,7 @@ after a crash: it looks at the chain and the journal, and does what is still mis
 
 import secrets
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -67,6 +67,7 @@ class Duties:
         journal: RoundJournal,
         models: Models,
         trainer: Trainer,
+        worker: Executor | None = None,
         updates: OwnUpdates,
         verifier: UpdateVerifier,
         submitter: Submitter,
@@ -92,7 +93,7 @@ class Duties:
         self._watch = watch
         self._hook = hook
         self._effects = EffectDesk(judge_effects, models=models, done=wake)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="train")
+        self._worker = worker or ThreadPoolExecutor(1, thread_name_prefix="train")
         self._training: tuple[Key, Future[Trained]] | None = None
         self._skipped: set[Key] = set()
         self._told: set[tuple[str, Key]] = set()
@@ -207,6 +208,7 @@ class Duties:
                 commitment=commitment,
                 header=trained.header,
                 salt=salt,
+                trace=trained.trace_digests,
             )
         )
         self._hook("journalled")

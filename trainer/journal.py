@@ -1,28 +1,19 @@
-"""What a trainer has bound itself to, on disk before anything of it leaves the process.
-
-One line a fact: `<sha256 of the JSON, 16 digits> <JSON>`. A line is synced before `write` returns,
-so a line without its end is one that nothing was done about: a crash left it and it is dropped.
-Any other damage is JournalCorrupt. The salts in it make the file the owner's alone.
-"""
+"""What a trainer has bound itself to, on disk before anything of it leaves the process."""
 
 import fcntl
-import json
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from protocol.errors import AlreadyRunning, JournalCorrupt, JournalUnavailable
+from protocol.errors import AlreadyRunning, JournalUnavailable
 from protocol.rounds import Opinion, UpdateHeader
 from protocol.types import Address, Attempt, Digest, RoundId, Seat
+from trainer.linefile import OWNER_ONLY, Fact, LineFile
 
-_CHECK_DIGITS = 16
-_OWNER_ONLY = 0o600
 _HEADER_HEX = ("update_root", "trace_root", "class_id", "update_cid")
 
 
@@ -47,7 +38,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """All that is needed to commit and to reveal."""
+    """All that is needed to commit, to reveal, and to show how the update was trained."""
 
     key: Key
     seat: Seat
@@ -55,6 +46,7 @@ class Entry:
     commitment: Digest
     header: UpdateHeader
     salt: bytes
+    trace: tuple[Digest, ...] = ()
     stage: Stage = Stage.BOUND
 
 
@@ -65,19 +57,14 @@ class RoundJournal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._lock = threading.Lock()
         self._entries: dict[Key, Entry] = {}
         self._attestations: dict[Key, Opinion] = {}
-        with self._mapped():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _OWNER_ONLY)
-            _sync_folder(path.parent)
-            self._read()
+        self._file = LineFile(path, self._take)
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        self._file.close()
 
     def find(self, key: Key) -> Entry | None:
         """What this node bound itself to in an attempt."""
@@ -96,7 +83,7 @@ class RoundJournal:
             present = self._entries.get(entry.key)
             if present is not None:
                 return present
-            self._write(_entry_json(entry))
+            self._file.write(_entry_json(entry))
             self._entries[entry.key] = entry
             return entry
 
@@ -106,7 +93,7 @@ class RoundJournal:
             present = self._entries[entry.key]
             if stage <= present.stage:
                 return present
-            self._write({"kind": "stage", **_key_json(entry.key), "stage": int(stage)})
+            self._file.write({"kind": "stage", **key_json(entry.key), "stage": int(stage)})
             self._entries[entry.key] = replace(present, stage=stage)
             return self._entries[entry.key]
 
@@ -119,7 +106,7 @@ class RoundJournal:
         with self._lock:
             if key not in self._attestations:
                 said = {"available": hex(opinion.available), "harmful": hex(opinion.harmful)}
-                self._write({"kind": "attested", **_key_json(key), **said})
+                self._file.write({"kind": "attested", **key_json(key), **said})
                 self._attestations[key] = opinion
             return self._attestations[key]
 
@@ -127,39 +114,8 @@ class RoundJournal:
         """Every entry, oldest first."""
         return tuple(self._entries.values())
 
-    def _write(self, fact: dict[str, Any]) -> None:
-        text = json.dumps(fact, sort_keys=True, separators=(",", ":"))
-        line = f"{_check(text)} {text}\n".encode()
-        with self._mapped():
-            size = os.fstat(self._file).st_size
-            try:
-                _write_all(self._file, line)
-                os.fsync(self._file)
-            except OSError:
-                os.ftruncate(self._file, size)
-                raise
-
-    def _read(self) -> None:
-        data = bytearray()
-        os.lseek(self._file, 0, os.SEEK_SET)
-        while piece := os.read(self._file, 1 << 20):
-            data += piece
-        whole = data.rfind(b"\n") + 1
-        for number, line in enumerate(bytes(data[:whole]).splitlines(), start=1):
-            try:
-                self._take(line.decode())
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise JournalCorrupt(path=str(self._path), line=number) from None
-        if whole < len(data):
-            os.ftruncate(self._file, whole)
-            os.fsync(self._file)
-
-    def _take(self, line: str) -> None:
-        check, text = line[:_CHECK_DIGITS], line[_CHECK_DIGITS + 1 :]
-        if check != _check(text):
-            raise ValueError("checksum")
-        fact = json.loads(text)
-        key = _key_of(fact)
+    def _take(self, fact: Fact) -> None:
+        key = key_of_json(fact)
         match fact["kind"]:
             case "bound":
                 self._entries[key] = _entry_of(key, fact)
@@ -172,13 +128,6 @@ class RoundJournal:
             case kind:
                 raise ValueError(kind)
 
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise JournalUnavailable(path=str(self._path), reason=str(error)) from error
-
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
@@ -188,7 +137,7 @@ def exclusive(path: Path) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
     except OSError as error:
         raise JournalUnavailable(path=str(path), reason=str(error)) from error
     try:
@@ -205,25 +154,8 @@ def exclusive(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _check(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:_CHECK_DIGITS]
-
-
-def _write_all(file: int, line: bytes) -> None:
-    written = os.write(file, line)
-    if written != len(line):
-        raise OSError(f"{written} of {len(line)} bytes were written")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _key_json(key: Key) -> dict[str, Any]:
+def key_json(key: Key) -> Fact:
+    """A key as part of a fact."""
     return {
         "run": key.run,
         "round": key.round_id,
@@ -232,7 +164,8 @@ def _key_json(key: Key) -> dict[str, Any]:
     }
 
 
-def _key_of(fact: dict[str, Any]) -> Key:
+def key_of_json(fact: Fact) -> Key:
+    """The key that is part of a fact."""
     return Key(
         run=Address(fact["run"]),
         round_id=RoundId(fact["round"]),
@@ -241,15 +174,16 @@ def _key_of(fact: dict[str, Any]) -> Key:
     )
 
 
-def _entry_json(entry: Entry) -> dict[str, Any]:
+def _entry_json(entry: Entry) -> Fact:
     header = entry.header
     return {
         "kind": "bound",
-        **_key_json(entry.key),
+        **key_json(entry.key),
         "seat": entry.seat,
         "parent_root": entry.parent_root.hex(),
         "commitment": entry.commitment.hex(),
         "salt": entry.salt.hex(),
+        "trace": [digest.hex() for digest in entry.trace],
         "header": {
             **{name: getattr(header, name).hex() for name in _HEADER_HEX},
             "ssq": str(header.ssq),
@@ -258,7 +192,7 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _entry_of(key: Key, fact: dict[str, Any]) -> Entry:
+def _entry_of(key: Key, fact: Fact) -> Entry:
     given = fact["header"]
     header = UpdateHeader(
         **{name: bytes.fromhex(given[name]) for name in _HEADER_HEX},
@@ -272,4 +206,5 @@ def _entry_of(key: Key, fact: dict[str, Any]) -> Entry:
         commitment=bytes.fromhex(fact["commitment"]),
         header=header,
         salt=bytes.fromhex(fact["salt"]),
+        trace=tuple(bytes.fromhex(digest) for digest in fact.get("trace", ())),
     )

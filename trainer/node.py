@@ -19,6 +19,7 @@ from network.keeper import GWEI, Keeper, View
 from network.run import RunContract
 from network.store import ContentStore
 from network.transactions import TransactionSender
+from network.trials.watch import TrialWatch
 from protocol.cid import Cid
 from protocol.errors import CommonweightError, WrongParentRoot
 from protocol.rounds import Phase
@@ -69,19 +70,27 @@ class Node:
         self._backup = backup
         self._duties: Duties | None = None
         self._watch: CourtWatch | None = None
+        self._trials: TrialWatch | None = None
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._first_round: int | None = None
         self._told: set[tuple[object, ...]] = set()
         self._troubled = False
 
-    def attach(self, duties: Duties, watch: CourtWatch | None = None) -> None:
+    def attach(
+        self,
+        duties: Duties,
+        watch: CourtWatch | None = None,
+        trials: TrialWatch | None = None,
+    ) -> None:
         """Give the node its duties; without them it only follows and stands by.
 
-        With a `watch` it brings wrong merges to court before anything else is done about them.
+        With a `watch` it brings wrong merges to court before anything else is done about them, with
+        `trials` it audits others' updates, answers for its own and sits in juries.
         """
         self._duties = duties
         self._watch = watch
+        self._trials = trials
         if watch is not None:
             self._keeper.beware(watch.is_wrong)
 
@@ -130,6 +139,9 @@ class Node:
         if self._watch is not None:
             with self._surviving("court"):
                 self._watch.look(view)
+        if self._trials is not None:
+            with self._surviving("trials"):
+                self._trials.look(view)
         found = view.round
         if self._duties is not None and found is not None:
             self._act(self._duties, view, found)
@@ -143,12 +155,14 @@ class Node:
         return self._pause_s(view), False
 
     def _is_at_court(self) -> bool:
-        return self._watch is not None and self._watch.is_busy
+        courts = (self._watch, self._trials)
+        return any(court is not None and court.is_busy for court in courts)
 
     def _leave_court(self) -> None:
-        if self._watch is not None:
-            with self._surviving("claim"):
-                self._watch.claim()
+        for court in (self._watch, self._trials):
+            if court is not None:
+                with self._surviving("claim"):
+                    court.claim()
 
     def _look(self) -> View | None:
         """The chain as it is now; None while it does not answer."""
@@ -261,6 +275,8 @@ class Node:
             moments += self._keeper.wake_at_s(view)
         if self._watch is not None:
             moments += self._watch.wake_at_s()
+        if self._trials is not None:
+            moments += self._trials.wake_at_s()
         ahead = [moment - view.now_s for moment in moments if moment > view.now_s]
         return min([*ahead, _LONGEST_WAIT_S])
 

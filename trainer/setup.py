@@ -5,53 +5,44 @@ with opened(settings) as session:          # chain, key and store: cheap
         node.follow()
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import ClassVar
+from threading import Event
 
 from eth_utils.address import is_address, to_checksum_address
 
-from network.court.bench import MAX_RANK
-from network.court.contract import MergeCourtContract, known_court
 from network.court.watch import CourtWatch, open_watch
-from network.deployment import find_deployment
 from network.ethereum import check_clock
-from network.heads import HeadWatcher
-from network.history import RunHistory
-from network.keys import Signer
+from network.keeper import Keeper
 from network.relay import RelayClient
-from network.rpc import Rpc
-from network.run import RunContract
+from network.run import RunParams
 from network.settings import (
     Settings,
-    make_data_dir,
-    open_heads,
-    open_rpc,
-    open_sender,
-    open_signer,
-    open_store,
 )
 from network.spec_check import load_manifest, load_spec
-from network.store import ContentStore
-from network.transactions import TransactionSender
-from protocol.errors import InvalidSetting, NotARun
+from protocol.errors import InvalidSetting
+from protocol.manifest import Manifest
+from protocol.spec import RunSpec
 from protocol.types import Address
-from trainer.account import TrainerAccount
+from trainer.access import Access
+from trainer.auditing import AuditLoop, AuditPlan
+from trainer.comparing import Comparer
+from trainer.courtroom import Courtroom, RoleMakers
 from trainer.duties import Duties, Hook, Identity
 from trainer.exchange import WAIT_S, RevealExchange
 from trainer.journal import RoundJournal, exclusive
 from trainer.models import ModelCache, Models
 from trainer.node import Node, make_keeper
+from trainer.replaying import Replayer
+from trainer.replays import ParentModels
 from trainer.report import Report
-from trainer.selftest import FOLDER_VARIABLE, SelfTestMode, ensure_stable
+from trainer.selftest import SelfTestMode, ensure_stable
 from trainer.submitting import Submitter
-from trainer.training import ShardCache, Trainer, load_learner
+from trainer.training import Learner, ShardCache, Trainer, load_learner
 from trainer.updates import OwnUpdates
 from trainer.verifying import UpdateVerifier
+from trainer.workshop import Workshop
 
 CLOCK_TOLERANCE_S = 30.0
 
@@ -66,115 +57,61 @@ class StartOptions:
     bond: bool = False
     backup: bool = True
     watch: bool = True
+    audit: bool = True
+    jury: bool = True
     device: str = "auto"
     selftest: SelfTestMode = "once"
 
 
-class Session:
-    """One key, one chain and, if named, one run. Parts are opened when they are first used."""
+class Session(Access, RoleMakers):
+    """What a command of the trainer works with; an adversary's makes other parts."""
 
-    trainer_type: ClassVar[type[Trainer]] = Trainer
+    def make_learner(self, spec: RunSpec, *, device: str) -> Learner:
+        """What learns; raises UnknownTask and DeviceUnavailable."""
+        return load_learner(spec, device=device)
 
-    def __init__(self, settings: Settings, stack: ExitStack, *, run: Address | None) -> None:
-        self.settings = settings
-        self._stack = stack
-        self._run_address = run
+    def make_trainer(
+        self, *, spec: RunSpec, params: RunParams, shards: ShardCache, learner: Learner
+    ) -> Trainer:
+        """What trains for this key."""
+        return Trainer(spec=spec, params=params, shards=shards, learner=learner)
 
-    @property
-    def names_a_run(self) -> bool:
-        """Whether a run is named."""
-        return self._run_address is not None
+    def make_replayer(
+        self, *, spec: RunSpec, params: RunParams, shards: ShardCache, learner: Learner
+    ) -> Replayer:
+        """What does others' work again."""
+        return Replayer(spec=spec, params=params, shards=shards, learner=learner)
 
-    @cached_property
-    def rpc(self) -> Rpc:
-        """The chain."""
-        rpc = open_rpc(self.settings)
-        self._stack.callback(rpc.close)
-        return rpc
-
-    @cached_property
-    def signer(self) -> Signer:
-        """The key."""
-        return open_signer(self.settings)
-
-    @cached_property
-    def heads(self) -> HeadWatcher:
-        """The chain's heads."""
-        return self._stack.enter_context(open_heads(self.settings, self.rpc))
-
-    @cached_property
-    def sender(self) -> TransactionSender:
-        """Sends the key's transactions; takes up what a former process left."""
-        sender = open_sender(self.settings, self.rpc, self.signer, self.heads)
-        self._stack.callback(sender.close)
-        sender.resume()
-        return sender
-
-    @cached_property
-    def store(self) -> ContentStore:
-        """The content store."""
-        return self._stack.enter_context(open_store(self.settings))
-
-    @cached_property
-    def run(self) -> RunContract:
-        """The run, its code and its factory checked.
-
-        Raises InvalidSetting, NotAContract, CodeMismatch and NotARun.
-        """
-        address = self._run_address
-        if address is None:
-            raise InvalidSetting(
-                name="run", reason="no run is named", hint="name it with --run ADDRESS"
-            )
-        run = RunContract(self.rpc, address)
-        run.check()
-        known = self.settings.factory
-        if known is not None and run.vault.read("FACTORY") != known:
-            raise NotARun(address=address, factory=known)
-        return run
-
-    @cached_property
-    def court(self) -> MergeCourtContract | None:
-        """The run's merge court, its code checked."""
-        return known_court(self.rpc, self.run)
-
-    @cached_property
-    def history(self) -> RunHistory:
-        """The run's history, from where its factory was deployed if that is known."""
-        return RunHistory(self.rpc, self.run, first_block=self._first_block)
-
-    @cached_property
-    def _first_block(self) -> int:
-        try:
-            return int(find_deployment(self.settings).first_block)
-        except InvalidSetting:
-            return 0
-
-    @cached_property
-    def account(self) -> TrainerAccount:
-        """The key's money and seat."""
-        return TrainerAccount(
+    def courtroom(
+        self,
+        *,
+        spec: RunSpec,
+        cache: ModelCache,
+        workshop: Workshop,
+        replayer: Replayer,
+        manifest: Manifest,
+        journal: RoundJournal | None,
+    ) -> Courtroom:
+        """What the roles before the training court are made of."""
+        return Courtroom(
+            makers=self,
             rpc=self.rpc,
             run=self.run,
+            court=self.training_court,
             sender=self.sender,
-            court=self.court,
+            signer=self.signer,
+            heads=self.heads,
+            chain_id=self.settings.chain_id,
+            folder=self.folder,
+            journal=journal,
+            workshop=workshop,
+            replayer=replayer,
+            models=ParentModels(
+                store=self.store, cache=cache, layout=spec.layout, momentum=spec.merge.momentum
+            ),
+            comparer=Comparer(store=self.store, spec=spec, manifest=manifest),
+            first_block=self.first_block,
         )
-
-    @property
-    def folder(self) -> Path:
-        """Where this key's files of this run lie."""
-        return (
-            make_data_dir(self.settings)
-            / str(self.settings.chain_id)
-            / self.signer.address
-            / self.run.address
-        )
-
-    @property
-    def selftest_folder(self) -> Path:
-        """Where is remembered which determinism classes repeat themselves; nodes may share it."""
-        shared = os.environ.get(FOLDER_VARIABLE)
-        return Path(shared) if shared else make_data_dir(self.settings) / "selftest"
 
     @contextmanager
     def node(
@@ -195,7 +132,7 @@ class Session:
             manifest = load_manifest(store, spec)
             # Before the seat is taken: the work of such a class costs its stake.
             ensure_stable(device=options.device, mode=options.selftest, folder=self.selftest_folder)
-            learner = load_learner(spec, device=options.device)
+            learner = self.make_learner(spec, device=options.device)
             report(
                 "ready",
                 run=run.address,
@@ -233,6 +170,27 @@ class Session:
             watch = self._watch(models, node, verifier, report) if options.watch else None
             if watch is not None:
                 stack.callback(watch.close)
+            workshop = Workshop()
+            stack.callback(workshop.shutdown, wait=False, cancel_futures=True)
+            shards = ShardCache(store, self.settings.data_dir / "shards", manifest)
+            replayer = self.make_replayer(
+                spec=spec, params=run.params, shards=shards, learner=learner
+            )
+            trials = self.courtroom(
+                spec=spec,
+                cache=cache,
+                workshop=workshop,
+                replayer=replayer,
+                manifest=manifest,
+                journal=journal,
+            ).open(
+                stack,
+                wake=node.wake,
+                report=report,
+                rank=self.rank,
+                audit=options.audit,
+                jury=options.jury,
+            )
             relay, exchange = None, None
             if options.relay is not None:
                 relay = stack.enter_context(RelayClient(options.relay))
@@ -253,12 +211,10 @@ class Session:
                 layout=spec.layout,
                 journal=journal,
                 models=models,
-                trainer=self.trainer_type(
-                    spec=spec,
-                    params=run.params,
-                    shards=ShardCache(store, self.settings.data_dir / "shards", manifest),
-                    learner=learner,
+                trainer=self.make_trainer(
+                    spec=spec, params=run.params, shards=shards, learner=learner
                 ),
+                worker=workshop,
                 updates=OwnUpdates(store, self.folder / "updates"),
                 verifier=verifier,
                 submitter=Submitter(
@@ -276,14 +232,57 @@ class Session:
                 hook=hook,
             )
             stack.callback(duties.close)
-            node.attach(duties, watch)
+            node.attach(duties, watch, trials)
             yield node
+
+    @contextmanager
+    def audit(
+        self, plan: AuditPlan, report: Report, *, device: str = "auto"
+    ) -> Iterator[AuditLoop]:
+        """A loop that audits without a seat.
+
+        Raises AlreadyRunning, JournalCorrupt, SpecMismatch, UnknownTask, InvalidSetting, and what
+        store and chain raise.
+        """
+        run, store = self.run, self.store
+        with ExitStack() as stack:
+            stack.enter_context(exclusive(self.folder / "lock"))
+            spec = load_spec(store, run.params)
+            manifest = load_manifest(store, spec)
+            shards = ShardCache(store, self.settings.data_dir / "shards", manifest)
+            learner = self.make_learner(spec, device=device)
+            workshop = Workshop()
+            stack.callback(workshop.shutdown, wait=False, cancel_futures=True)
+            woken = Event()
+
+            def wake() -> None:
+                woken.set()
+                self.heads.nudge()
+
+            auditor, watch = self.courtroom(
+                spec=spec,
+                cache=ModelCache(self.folder / "models", momentum=spec.merge.momentum),
+                workshop=workshop,
+                replayer=self.make_replayer(
+                    spec=spec, params=run.params, shards=shards, learner=learner
+                ),
+                manifest=manifest,
+                journal=None,
+            ).open_audit(stack, plan, wake=wake, report=report)
+            keeper = Keeper(run, self.history, self.sender, self.heads)
+            yield AuditLoop(
+                plan=plan,
+                auditor=auditor,
+                watch=watch,
+                keeper=keeper,
+                heads=self.heads,
+                woken=woken,
+            )
 
     def _watch(
         self, models: Models, node: Node, verifier: UpdateVerifier, report: Report
     ) -> CourtWatch | None:
         """This key's part in the run's court; whoever coordinates comes before the trainers."""
-        seat = self.run.seat_of(self.signer.address)
         return open_watch(
             rpc=self.rpc,
             run=self.run,
@@ -294,9 +293,9 @@ class Session:
             recompute=lambda fold, found: models.recompute(fold, found).root,
             is_checked=verifier.is_sound,
             wake=node.wake,
-            rank=MAX_RANK if seat is None else int(seat) + 1,
+            rank=self.rank,
             report=report,
-            first_block=self._first_block,
+            first_block=self.first_block,
         )
 
 

@@ -206,7 +206,7 @@ interface ITrainingCourt is ICourt {
         uint32 round,
         bytes calldata header,
         bytes[] calldata inputs,
-        SignedFinding[] calldata findings
+        SignedFinding[] calldata signed
     ) external;
     /// @notice Fine the auditor who had found the same what the jury of this trial convicted. Anyone may.
     function fineAuditor(uint256 id) external;

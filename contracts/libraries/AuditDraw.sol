@@ -56,7 +56,6 @@ library AuditDraw {
 
     /// @notice Number of the newest block, up to `newest`, whose low 16 bits these are.
     function blockOf(uint16 lowBits, uint256 newest) internal pure returns (uint256) {
-        // slither-disable-next-line incorrect-shift: the low 16 bits make room for others
         return newest - uint16(newest - lowBits);
     }
 

@@ -83,7 +83,6 @@ abstract contract RunBase is IRunBase {
         // slither-disable-next-line incorrect-equality: round numbers are counted
         if (round == current.round && current.phase != Phase.Idle) {
             // slither-disable-next-line incorrect-equality: phases are an enum
-            bool isFrozen = current.phase == Phase.Merge;
             record = Round({
                 seed: record.seed,
                 modelRoot: 0,
@@ -93,7 +92,7 @@ abstract contract RunBase is IRunBase {
                 status: RoundStatus.Open,
                 anyUnpaid: false,
                 anyTrial: false,
-                frozenAt: isFrozen ? record.frozenAt : 0
+                frozenAt: current.phase == Phase.Merge ? record.frozenAt : 0
             });
         }
     }

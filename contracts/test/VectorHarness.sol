@@ -100,7 +100,7 @@ contract VectorHarness is EIP712 {
         return AuditDraw.isAudited(randomness, seat, auditBps);
     }
 
-    function auditorOf(bytes32 randomness, Inputs.Entry[] memory roll, uint256 place)
+    function auditorOf(bytes32 randomness, Inputs.Entry[] calldata roll, uint256 place)
         external
         pure
         returns (bool found, uint256 auditor)
@@ -112,7 +112,7 @@ contract VectorHarness is EIP712 {
         return AuditDraw.jury(draw, id, level);
     }
 
-    function jurors(bytes32 randomness, Inputs.Entry[] memory roll, uint8 tickets)
+    function jurors(bytes32 randomness, Inputs.Entry[] calldata roll, uint8 tickets)
         external
         pure
         returns (uint256[] memory places)

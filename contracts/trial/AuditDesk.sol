@@ -59,6 +59,7 @@ abstract contract AuditDesk is JurorPay {
         if (msg.sender != sponsor) revert NotSponsor(sponsor);
         if (!IJudgedRun(run).totals().closed) revert NotClosed(run);
         uint256 amountWei = auditPoolWei[run];
+        // slither-disable-next-line incorrect-equality: nothing to return, not a balance
         if (amountWei == 0) revert NothingToClaim();
         // Effect
         auditPoolWei[run] = 0;
@@ -72,12 +73,12 @@ abstract contract AuditDesk is JurorPay {
         uint32 round,
         bytes calldata header,
         bytes[] calldata inputs,
-        SignedFinding[] calldata findings_
+        SignedFinding[] calldata signed
     ) external nonReentrant {
         // Check
         Batch memory b = _batch(run, round, header, inputs);
-        for (uint256 i = 0; i < findings_.length; ++i) {
-            _post(b, findings_[i]);
+        for (uint256 i = 0; i < signed.length; ++i) {
+            _post(b, signed[i]);
         }
     }
 
@@ -87,6 +88,7 @@ abstract contract AuditDesk is JurorPay {
         Trial storage t = _decided(id);
         Found storage found = _found[t.run][t.round][t.seat];
         bool judged = t.state == TrialState.Convicted && _tallies[id][0].seated != 0;
+        // slither-disable-next-line incorrect-equality: hashes
         bool wrong = found.finding == Finding.Same && found.about == _identity(t.seed, t.updateRoot);
         if (!judged || !wrong || found.fined) revert NothingToFine();
         // Effect
@@ -108,6 +110,7 @@ abstract contract AuditDesk is JurorPay {
         if (!_isSigned(b, f, updateRoot, auditor.trainer)) revert WrongSignature(f.seat);
         bytes32 about = _identity(b.seed, updateRoot);
         Found storage found = _found[b.run][b.round][f.seat];
+        // slither-disable-next-line incorrect-equality: hashes
         if (found.about == about) revert AlreadyFound(f.seat);
         // Effect
         (found.auditor, found.auditorSeat, found.finding) = (auditor.trainer, auditor.seat, f.finding);
@@ -154,6 +157,7 @@ abstract contract AuditDesk is JurorPay {
 
     function _placeOf(Inputs.Entry[] memory roll, uint8 seat) private pure returns (uint256) {
         for (uint256 place = 0; place < roll.length; ++place) {
+            // slither-disable-next-line incorrect-equality: seats are numbers
             if (roll[place].seat == seat) return place;
         }
         revert NotDrawn(seat);

@@ -30,7 +30,7 @@ abstract contract Juries is TraceGame {
     {
         // Check
         (Trial storage t, bool goesOn) = _proceed(id, TrialState.Draw);
-        if (!goesOn) return;
+        if (!goesOn) return _endMoot(id, t);
         Inputs.Entry[] memory roll = _rollOf(t.run, t.round, inputs);
         uint256 total = _whoMayJudge(t, roll, headers);
         address beacon = IJudgedRun(t.run).params().beacon;
@@ -44,7 +44,7 @@ abstract contract Juries is TraceGame {
     function redraw(uint256 id) external nonReentrant {
         // Check
         (Trial storage t, bool goesOn) = _proceed(id, TrialState.Draw);
-        if (!goesOn) return;
+        if (!goesOn) return _endMoot(id, t);
         bool forgotten = t.drawBlock < block.number && BlockHeaders.hashOf(t.drawBlock) == 0;
         if (!forgotten) revert BlockStillKnown(t.drawBlock);
         // Effect: the clock runs on, so that nobody draws for ever
@@ -56,7 +56,7 @@ abstract contract Juries is TraceGame {
     function sealVote(uint256 id, bytes32 sealed_) external nonReentrant {
         // Check
         (Trial storage t, bool goesOn) = _proceed(id, TrialState.Seal);
-        if (!goesOn) return;
+        if (!goesOn) return _endMoot(id, t);
         uint8 level = t.level;
         Juror storage juror = _juror(id, level);
         if (juror.vote != 0) revert AlreadyVoted(id, msg.sender);
@@ -73,7 +73,7 @@ abstract contract Juries is TraceGame {
     function openVote(uint256 id, bytes32 digest, bytes32 salt) external nonReentrant {
         // Check
         (Trial storage t, bool goesOn) = _proceed(id, TrialState.Open);
-        if (!goesOn) return;
+        if (!goesOn) return _endMoot(id, t);
         uint8 level = t.level;
         Juror storage juror = _juror(id, level);
         if (juror.opened) revert AlreadyVoted(id, msg.sender);
@@ -93,7 +93,7 @@ abstract contract Juries is TraceGame {
     function appeal(uint256 id) external payable nonReentrant {
         // Check
         (Trial storage t, bool goesOn) = _proceed(id, TrialState.Verdict);
-        if (!goesOn) return;
+        if (!goesOn) return _endMoot(id, t);
         (, uint256 appealWei) = _bondsAt(t.ticketWei);
         // Effect
         (t.appellant, t.appealBondWei, t.level) = (msg.sender, _takeBondOf(appealWei), 1);

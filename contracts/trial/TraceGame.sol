@@ -51,7 +51,7 @@ abstract contract TraceGame is Trials {
     function showTrace(uint256 id, bytes32[] calldata digests) external payable nonReentrant {
         // Check
         (Trial storage t, bool goesOn) = _proceed(id, TrialState.Defence);
-        if (!goesOn) return;
+        if (!goesOn) return _endMoot(id, t);
         (uint256 sideWei,) = _bondsAt(t.ticketWei);
         uint96 bondWei = _takeBondOf(sideWei);
         _requireTrace(id, digests, t.updateRoot, t.traceRoot);
@@ -71,7 +71,7 @@ abstract contract TraceGame is Trials {
     ) external nonReentrant {
         // Check
         (Trial storage t, bool goesOn) = _proceed(id, TrialState.Reply);
-        if (!goesOn) return;
+        if (!goesOn) return _endMoot(id, t);
         if (msg.sender != t.accuser) revert NotAccuser(id, t.accuser);
         if (keccak256(abi.encode(accusedDigests)) != t.shown) revert WrongTrace(id);
         _requireTrace(id, ownDigests, ownUpdateRoot, t.ownRoot);

@@ -44,6 +44,7 @@ abstract contract TrialBonds is ITrainingCourt, Credits {
         if (inputs.length != IJudgedRun(run).params().segments) revert WrongInputs(uint8(inputs.length));
         uint256 n = 0;
         for (uint256 segment = 0; segment < inputs.length; ++segment) {
+            // slither-disable-next-line calls-loop: 16 segments at most
             if (sha256(inputs[segment]) != IJudgedRun(run).inputsHash(round, uint8(segment))) {
                 revert WrongInputs(uint8(segment));
             }

@@ -41,18 +41,19 @@ abstract contract Trials is TrialBonds {
         t = _trials[id];
     }
 
-    /// @dev A trial that a move is made in, if it waits for this move and the mover has time. If its updates are gone
-    /// it ends as moot and the move is not made.
-    function _proceed(uint256 id, TrialState state) internal returns (Trial storage t, bool goesOn) {
+    /// @dev A trial that a move is made in, if it waits for this move and the mover has time. Where its updates are
+    /// gone it does not go on, and the move is to end it.
+    function _proceed(uint256 id, TrialState state) internal view returns (Trial storage t, bool goesOn) {
         t = _trials[id];
         if (t.state != state) revert WrongState(id, t.state);
         goesOn = _stands(t);
-        if (!goesOn) {
-            creditOf[msg.sender] += msg.value;
-            _end(id, t, TrialState.Moot);
-        } else if (block.timestamp > t.deadline) {
-            revert ClockRanOut(id, t.deadline);
-        }
+        if (goesOn && block.timestamp > t.deadline) revert ClockRanOut(id, t.deadline);
+    }
+
+    /// @dev End a trial whose updates are gone; what came with the move goes back to its sender.
+    function _endMoot(uint256 id, Trial storage t) internal {
+        creditOf[msg.sender] += msg.value;
+        _end(id, t, TrialState.Moot);
     }
 
     /// @dev A trial that goes on; its clock is the caller's matter.

@@ -6,10 +6,8 @@ Docs/protocol.md section 8. Runs in the court's own threads: a transaction takes
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
-import structlog
-
+from network.acts import Acts
 from network.court.case import Case
 from network.court.contract import Dispute, DisputeState, MergeCourtContract, NormProof
 from network.court.evidence import MissingUpdate, WrongChunk
@@ -21,8 +19,6 @@ from network.run import RunContract
 from network.transactions import Call, Receipt, TransactionSender
 from protocol.proofs import ACCUMULATOR_BYTES, ChunkProof, split_proof
 from protocol.types import Attempt, Digest, RoundId, Seat, Wei
-
-_log = structlog.get_logger(__name__)
 
 COURT_RACES = tuple(
     REMEDIES[name]
@@ -41,12 +37,6 @@ COURT_RACES = tuple(
 
 MAX_CALL_BYTES = 100_000
 """Calldata of one transaction at most: nodes relay 128 KiB, and its floor price is 4M gas."""
-
-SEND_S = 60.0
-"""How long an act may wait for its block before the loop hears of it; it is then taken up again."""
-
-BOND_MARGIN = 2
-"""So many times the present bond is sent: the base fee may rise before the block."""
 
 _WORD = 32
 
@@ -217,30 +207,26 @@ class Clerk:
         make: Callable[[Wei], Call],
         is_done: Callable[[], bool],
     ) -> Receipt | None:
-        """Send a move with its bond: what the journal holds of it, else at the present price."""
-        call = self.sender.planned(key)
-        if call is None:
+        """Send a move with its bond."""
+
+        def price_wei() -> Wei:
             updates = self.run.current().roster_count
-            bond_wei = self.court.bond_wei(answer, updates, self.sender.address)
-            call = make(Wei(BOND_MARGIN * bond_wei))
-        return self._send(key, call, is_done)
+            return self.court.bond_wei(answer, updates, self.sender.address)
+
+        return self._acts.send_bonded(key, price_wei, make, is_done)
 
     def _send(self, key: str, call: Call, is_done: Callable[[], bool]) -> Receipt | None:
-        try:
-            receipt = self.sender.send(key, call, deadline_s=SEND_S, already_done=is_done)
-        except COURT_RACES as refusal:
-            _log.info("court_too_late", key=key, problem=refusal.message)
-            return None
-        if receipt is not None:
-            _log.info("court_heard", key=key, gas=receipt.gas_used, tx=receipt.hash)
-        return receipt
+        return self._acts.send(key, call, is_done)
 
     def _name(self, what: str, scope: str) -> str:
-        return f"court/{what}/{self.run.address.lower()}/{scope}"
+        return self._acts.name(what, scope)
 
     def _key(self, what: str, scope: str, call: Call) -> str:
-        """The same only for the same call: evidence may be put together anew after a restart."""
-        return f"{self._name(what, scope)}/{sha256(call.data).hexdigest()[:16]}"
+        return self._acts.key(what, scope, call)
+
+    @property
+    def _acts(self) -> Acts:
+        return Acts(court="court", run=self.run.address, sender=self.sender, races=COURT_RACES)
 
 
 def _first_answer(case: Case) -> DisputeState:

@@ -12,8 +12,8 @@ import structlog
 
 from network.court.bench import Bench
 from network.court.case import Case
-from network.court.desk import Failed, Finished
 from network.court.moves import Stance
+from network.desk import Failed, Finished
 from network.history import RoundHistory, RunFold
 from protocol.errors import CommonweightError, ContentUnavailable
 from protocol.rounds import UpdateHeader

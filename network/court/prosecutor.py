@@ -10,9 +10,9 @@ import structlog
 
 from network.court.bench import Bench, Pending, tree_disputes
 from network.court.case import Case
-from network.court.desk import Failed, Finished
 from network.court.evidence import WrongChunk
 from network.court.judge import Judge
+from network.desk import Failed, Finished
 from network.history import Revealed, RoundHistory, RunFold
 from network.keeper import View
 from network.transactions import Receipt

@@ -6,22 +6,22 @@ nothing. All state is the chain's, the store's and the transaction journal's: ki
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
+from network.bench import Report, say_nothing
 from network.content import DOWNLOAD_DEADLINE_S
-from network.court.bench import Bench, Pending, Report
+from network.court.bench import Bench, Pending
 from network.court.case import Case, CaseFiles
 from network.court.clerk import Clerk
 from network.court.contract import Dispute, MergeCourtContract
 from network.court.defender import Defender
-from network.court.desk import Desk
 from network.court.evidence import Examiner, ModelShelf
 from network.court.history import CourtHistory, EventName
 from network.court.judge import IsChecked, Judge, Recompute
 from network.court.moves import Stance
 from network.court.prosecutor import Accusation, Prosecutor
+from network.desk import Desk
 from network.history import Revealed, proposal_id
 from network.keeper import View
 from network.rpc import Rpc
@@ -120,8 +120,7 @@ class CourtWatch:
 
     def wake_at_s(self) -> list[float]:
         """Unix times at which there may be something to do though no block comes."""
-        again_s = self._bench.desk.again_in_s()
-        return self._bench.moments + ([] if again_s is None else [self._bench.now_s + again_s])
+        return self._bench.wake_at_s()
 
     def claim(self) -> Wei:
         """Send home what the court owes; gives the wei. Raises what TransactionSender.send does."""
@@ -221,12 +220,8 @@ def open_watch(
         ),
         desk=Desk(done=wake),
         rank=rank,
-        report=report or _say_nothing,
+        report=report or say_nothing,
         wake=wake,
     )
     history = CourtHistory(rpc, court, run.address, first_block=first_block)
     return CourtWatch(bench, court, history, Judge(bench, recompute, is_checked))
-
-
-def _say_nothing(event: str, **values: Any) -> None:
-    pass

@@ -297,7 +297,7 @@ class TrialGame:
         return receipt
 
     def person(self, account: str) -> Person:
-        return next(p for p in self.run.seats.values() if p.address == account)
+        return next(p for p in EVERYBODY if p.address == account)
 
     def salt(self, person: Person) -> bytes:
         return sha256(f"salt {person.role} {self.id}".encode()).digest()

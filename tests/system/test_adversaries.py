@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.adversaries import ADVERSARIES, AGGREGATORS
+from scripts.adversaries.catalogue import ADVERSARIES, AGGREGATORS
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5

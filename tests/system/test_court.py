@@ -14,7 +14,8 @@ from network.transactions import TransactionSender
 from protocol.cid import cid_of
 from protocol.rounds import Phase
 from scripts import demo_run
-from scripts.demo_run import STAKE_GWEI, DemoSettings, Follower, build_network
+from scripts.demo_network import STAKE_GWEI, DemoSettings, build_network
+from scripts.demo_run import Follower
 from scripts.localnet_parts import make_key
 from scripts.processes import Processes
 

@@ -16,7 +16,8 @@ from network.keys import unlock_keystore
 from network.run import RUN_ABI, RunContract
 from network.transactions import TransactionSender
 from protocol.rounds import Phase
-from scripts.demo_run import STAKE_GWEI, DemoSettings, Follower, LocalNetwork, build_network
+from scripts.demo_network import STAKE_GWEI, DemoSettings, LocalNetwork, build_network
+from scripts.demo_run import Follower
 from scripts.localnet_parts import make_key
 from scripts.processes import Child, Processes
 

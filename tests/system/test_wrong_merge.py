@@ -11,7 +11,8 @@ from network.run import RUN_ABI, RunContract
 from network.transactions import TransactionSender
 from protocol.cid import cid_of
 from protocol.rounds import Phase
-from scripts.demo_run import STAKE_GWEI, DemoSettings, Follower, build_network
+from scripts.demo_network import STAKE_GWEI, DemoSettings, build_network
+from scripts.demo_run import Follower
 from scripts.localnet_parts import make_key
 from scripts.processes import Processes
 

@@ -88,3 +88,26 @@ class Story:
             burnedWei=slashed_wei - slashed_wei // 2,
         )
         return transaction
+
+    # -- trials
+
+    def accused(self, number: int, round_id: int, *, accuser: str, accused: str) -> str:
+        return self.tell(
+            "Accused", id=number, round=round_id, seat=4, accuser=accuser, accused=accused
+        )
+
+    def seated(self, number: int, *jurors: str, level: int = 0) -> str:
+        return self.tell("JurySeated", id=number, level=level, jurors=list(jurors))
+
+    def trial_ended(self, number: int, state: int, winner: str) -> str:
+        return self.tell("TrialEnded", id=number, state=state, winner=winner)
+
+    def juror_paid(self, number: int, juror: str, amount_wei: int, level: int = 0) -> str:
+        return self.tell("JurorPaid", id=number, level=level, juror=juror, amountWei=amount_wei)
+
+    def juror_fined(self, number: int, juror: str, level: int = 0) -> str:
+        transaction = self.tell("JurorFined", id=number, level=level, juror=juror)
+        self.tell(
+            "FeeCharged", together=True, round=9, trainer=juror, feeGwei=2_000_000, absent=False
+        )
+        return transaction

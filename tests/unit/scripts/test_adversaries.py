@@ -15,14 +15,9 @@ from protocol.errors import ContentUnavailable, InvalidUpdate
 from protocol.layout import CHUNK, Layout, TensorSpec
 from protocol.merkle import SumTree, verify_sum
 from protocol.types import RoundId
-from scripts.adversaries import (
-    WithheldModelRun,
-    WithholdingStore,
-    WrongMergeRun,
-    off_by_one,
-    poisoned,
-    understated,
-)
+from scripts.adversaries.lies import off_by_one, poisoned, understated
+from scripts.adversaries.merging import WithheldModelRun, WrongMergeRun
+from scripts.adversaries.publishing import WithholdingStore
 from trainer.training import Trained
 from trainer.updates import OwnUpdates, update_cid
 

@@ -5,15 +5,10 @@ from unit.scripts.stories import ETH, LIAR, OTHER, PROVER, Story
 
 from network.history import Proposal, proposal_id
 from protocol.cid import Cid
-from scripts.penalties import Cause, Holding, accounts_in, penalties
-from scripts.verdicts import (
-    Fate,
-    judge_deeds,
-    judge_run,
-    parties,
-    proposal_deeds,
-    update_deeds,
-)
+from scripts.deeds import Fate, proposal_deeds, update_deeds
+from scripts.holdings import Holding, accounts_in
+from scripts.penalties import Cause, penalties
+from scripts.verdicts import Conduct, judge_deeds, judge_run, parties
 
 
 @pytest.fixture
@@ -42,7 +37,8 @@ def test_a_convicted_proposal_names_its_proof_and_its_penalty(story):
     story.tell("RoundFinalized", round=1, paidWei=0)
     (deed,) = proposal_deeds(story.events, LIAR, penalties(story.events))
     assert (deed.fate, deed.transaction, deed.decided) == (Fate.CONVICTED, lie, proof)
-    assert (deed.penalty.winner, deed.penalty.lost_wei) == (PROVER, ETH // 20)
+    (penalty,) = deed.penalties
+    assert (penalty.winner, deed.lost_wei, deed.paid_wei) == (PROVER, ETH // 20, ETH // 40)
     assert deed.blocks == 1
 
 
@@ -139,8 +135,9 @@ def test_a_conviction_outweighs_what_the_freeze_said(story):
         (Fate.CONVICTED, before),
         (Fate.CONVICTED, after),
     ]
-    assert [one.penalty.lost_wei for one in deeds] == [ETH // 2, ETH // 4]
-    assert [one.penalty.round_id for one in deeds] == [1, 2]
+    assert [one.lost_wei for one in deeds] == [ETH // 2, ETH // 4]
+    assert [one.penalties[0].round_id for one in deeds] == [1, 2]
+    assert [one.merged for one in deeds] == [False, True]
 
 
 def test_an_update_of_a_voided_opening_is_void_and_the_next_one_counts(story):
@@ -180,7 +177,7 @@ def test_the_books_name_everybody_who_lost_or_won(story):
     story.convicted(1)
     books = parties(
         {OTHER: "trainer-0", LIAR: "adversary"},
-        adversary=LIAR,
+        adversaries=[LIAR],
         penalties=penalties(story.events),
         rewards_wei={OTHER: 9},
     )
@@ -211,7 +208,7 @@ def judge(story, **changes):
         "wanted_accuracy": 0.96,
         "books": parties(
             {OTHER: "trainer-0", LIAR: "adversary"},
-            adversary=LIAR,
+            adversaries=[LIAR],
             penalties=lost,
             rewards_wei={},
         ),
@@ -251,16 +248,16 @@ def test_an_honest_party_that_loses_breaks_a_promise_and_the_adversary_does_not(
     assert not judge(story)["no honest party loses stake or bond"]
 
 
-def held(deeds, *, must_convict):
-    return all(one.held for one in judge_deeds(deeds, must_convict=must_convict))
+def held(deeds, conduct=Conduct.TRAINS, **options):
+    return all(one.held for one in judge_deeds(deeds, conduct, **options))
 
 
 def test_exclusion_answers_an_update_and_only_conviction_a_merge(story):
     story.revealed(1)
     story.frozen(1, 0b01111)
     deeds = update_deeds(story.events, LIAR, [])
-    assert held(deeds, must_convict=False)
-    assert not held(deeds, must_convict=True)
+    assert held(deeds)
+    assert not held(deeds, Conduct.PROPOSES)
 
 
 def test_a_deed_without_answer_breaks_a_promise(story):
@@ -269,8 +266,16 @@ def test_a_deed_without_answer_breaks_a_promise(story):
     story.revealed(2)
     deeds = update_deeds(story.events, LIAR, penalties(story.events))
     assert [one.fate for one in deeds] == [Fate.CONVICTED, Fate.PENDING]
-    assert not held(deeds, must_convict=False)
+    assert not held(deeds)
 
 
 def test_an_adversary_that_never_acted_shows_nothing():
-    assert not held([], must_convict=False)
+    assert not held([])
+
+
+def test_an_excuse_answers_only_where_it_is_given(story):
+    story.revealed(1)
+    story.frozen(1, 0b11111)
+    deeds = update_deeds(story.events, LIAR, [])
+    assert not held(deeds)
+    assert held(deeds, excuses={Fate.ACCEPTED})

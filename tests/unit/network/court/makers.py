@@ -10,11 +10,11 @@ from network.content import model_root
 from network.court.bench import Bench
 from network.court.case import Case, case_of
 from network.court.contract import Dispute, DisputeState
-from network.court.desk import Desk
 from network.court.evidence import Examiner
 from network.court.history import CourtFold
 from network.court.judge import Judge
 from network.court.watch import CourtWatch
+from network.desk import Desk
 from network.keeper import View
 from network.run import OpenRound, Totals
 from network.store import LocalStore

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from unit.network.court.makers import CHUNKS, Round, Shelf, root_of
 
-from network.court import clerk as clerk_module
+from network.acts import SEND_S
 from network.court.clerk import MAX_CALL_BYTES, part_bytes
 from network.court.contract import MergeCourtContract
 from network.court.evidence import Examiner
@@ -243,4 +243,4 @@ def test_a_proof_without_updates_is_sent_whole():
     proof = long_proof(0, 19)
     size = part_bytes(proof, lambda part: court.feed(RUN, 1, part))
     assert list(split_proof(proof, size)) == [proof]
-    assert clerk_module.SEND_S < 120
+    assert SEND_S < 120

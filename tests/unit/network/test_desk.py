@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from network.court.desk import Desk, Failed, Finished
+from network.desk import Desk, Failed, Finished
 from protocol.errors import ContentUnavailable, StoreUnavailable
 
 GONE = ContentUnavailable(cid="x")

@@ -1,0 +1,1 @@
+"""Participants that break the protocol: the real roles with one part replaced by a lying one."""

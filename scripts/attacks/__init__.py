@@ -1,0 +1,1 @@
+"""`make attacks`: every adversary against training, with the protocol's defences and without."""
