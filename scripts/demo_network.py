@@ -1,5 +1,6 @@
 """What a demo is made of: its settings, its processes, and how they are started."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -7,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from coordinator.plan import Money
 from network.rpc import Rpc
-from network.run import RunContract
 from network.store import ContentStore, KuboStore, LocalStore
-from network.trials.contract import known_training_court
 from protocol.types import Address
 from scripts.adversaries.catalogue import (
     AGAINST_TRAINING,
@@ -112,10 +112,16 @@ class DemoSettings:
         return self.trainers + (len(self.cast) if self.is_against_training else 0)
 
     @property
-    def audits(self) -> dict[str, int]:
+    def audits(self) -> dict[str, int | bool]:
         """The run's parameters of audits."""
-        rate = self.audit_rate if self.is_against_training else 0
-        return {"audit_bps": round(rate * _ALL_BPS)}
+        audit_bps = round(self.audit_rate * _ALL_BPS) if self.is_against_training else 0
+        return {"audit_bps": audit_bps, "unaudited": audit_bps == 0}
+
+    @property
+    def audits_wei(self) -> int:
+        """What an audit of every update costs."""
+        updates = self.rounds * (self.trainers + len(self.cast))
+        return updates * Money().audit_reward_wei if self.audits["audit_bps"] else 0
 
     @property
     def times(self) -> dict[str, int]:
@@ -318,29 +324,17 @@ def _create_run(network: LocalNetwork, say: Say) -> Address:
             *(*network.sponsor_command, "create-run", "--name", "demo", "--task", settings.task),
             *("--manifest", published["manifest"], "--beacon", beacons[settings.beacon]),
             *("--rounds", str(settings.rounds), "--min-trainers", str(settings.trainers)),
-            *(flag for item in plan.items() for flag in ("--set", f"{item[0]}={item[1]}")),
+            *("--audits-wei", str(settings.audits_wei)),
+            *(
+                flag
+                for name, value in plan.items()
+                for flag in ("--set", f"{name}={json.dumps(value)}")
+            ),
         ],
     )
     run = Address(created["run"])
-    if settings.audits["audit_bps"]:
-        _fund_audits(network, run)
     say(f"run {run} created and funded")
     return run
-
-
-def _fund_audits(network: LocalNetwork, run: Address) -> None:
-    """Pay for an audit of every update, from the sponsor's account."""
-    rpc, contract = network.rpc, RunContract(network.rpc, run)
-    court = known_training_court(rpc, contract)
-    assert court is not None, "the deployment has one"
-    settings, sponsor = network.settings, network.coordinator_key.address
-    updates = settings.rounds * (settings.trainers + len(settings.cast))
-    value_wei = updates * contract.params.audit_reward_wei
-    call = court.prepare("fundAudits", run, value_wei=value_wei)
-    rpc.call("anvil_impersonateAccount", sponsor)
-    sent = {"from": sponsor, "to": court.address, "data": "0x" + call.data.hex()}
-    rpc.call("eth_sendTransaction", {**sent, "value": hex(value_wei)})
-    rpc.call("anvil_stopImpersonatingAccount", sponsor)
 
 
 def start_roles(network: LocalNetwork, say: Say) -> None:
