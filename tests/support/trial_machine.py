@@ -37,7 +37,6 @@ from support.trials import (
 )
 
 CHEAT, FROM = 1, 3
-LONGEST_MOVES, LONGEST_WORK = 13, 2
 picks = st.integers(0, 11)
 # What a jury does: all honest, a minority that lies or keeps silent, all bought, nobody there.
 manners = st.sampled_from(
@@ -158,11 +157,6 @@ class TrialMachine(RunMachine):
             assert late or state == HUNG, "T7"
         elif case.honest and state != HUNG:
             assert state == (CONVICTED if case.is_right else ACQUITTED), "T2"
-        assert self.evm.now() - case.began <= self.longest() + 60, "T3"
-
-    def longest(self) -> int:
-        """T3, and what it takes to advance a trial whose clock ran out."""
-        return LONGEST_MOVES * 60 + LONGEST_WORK * 120
 
     def on_conviction(self, event: Any) -> None:
         SEEN["convicted by trial"] += 1

@@ -146,7 +146,7 @@ def test_a_booster_goes_beyond_the_bound_and_then_just_up_to_it(lie, honest):
     assert ssq_of(beyond) == pytest.approx(BOOST**2 * ssq_of(within), rel=0.1)
     honest_values, large = values_of(honest[1].update_bytes), values_of(within)
     cosine = honest_values @ large / np.linalg.norm(honest_values) / np.linalg.norm(large)
-    assert cosine > 0.99
+    assert cosine > 0.95
     assert lie("booster").trace_digests == honest[1].trace_digests
 
 
