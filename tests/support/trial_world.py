@@ -44,7 +44,7 @@ TIMES = {
     "mergeTurnS": 5,
     "mergeTimeoutS": 120,
     "disputeS": 12,
-    "moveS": 4,
+    "moveS": 8,
     "juryS": 8,
 }
 
