@@ -25,4 +25,4 @@ def test_the_training_court_is_just_whatever_people_do(machine: type[TrialMachin
     SEEN.clear()
     play(machine, examples=25, steps=25)
     for what in ("trial convicted", "trial acquitted", "JurorPaid", "found"):
-        assert SEEN[what] > 1, "the machine hardly plays; see what it printed"
+        assert SEEN[what], "the machine hardly plays; see what it printed"
