@@ -22,7 +22,8 @@ from protocol.messages import finding_typed_data
 from protocol.types import Seat
 from trainer.casebook import AuditNote, Casebook
 from trainer.comparing import Redone
-from trainer.duties import Identity, key_of
+from trainer.duties import Identity
+from trainer.journal import key_of
 from trainer.replays import Replays
 
 _log = structlog.get_logger(__name__)

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
 
 import structlog
 
@@ -24,7 +23,7 @@ from protocol.rounds import Opinion, Phase, bitmap_of, commitment_hash, seats_in
 from protocol.types import Address, Digest, Seat
 from trainer.effects import EffectDesk, EffectJudge
 from trainer.exchange import RevealExchange
-from trainer.journal import Entry, Key, RoundJournal, Stage
+from trainer.journal import Entry, Key, RoundJournal, Stage, key_of
 from trainer.models import Models
 from trainer.report import Report
 from trainer.submitting import Submitter, Window
@@ -393,9 +392,3 @@ class Duties:
         first = (what, key) not in self._told
         self._told.add((what, key))
         return first
-
-
-def key_of(run: Address, found: RoundHistory) -> Key:
-    """The journal's name of an opening: what was opened, from what, with what randomness."""
-    opening = sha256(found.seed + found.parent_root + found.roster.to_bytes(32, "big")).digest()
-    return Key(run=run, round_id=found.round_id, attempt=found.attempt, opening=opening)

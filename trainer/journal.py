@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from hashlib import sha256
 from pathlib import Path
 
+from network.history import RoundHistory
 from protocol.errors import AlreadyRunning, JournalUnavailable
 from protocol.rounds import Opinion, UpdateHeader
 from protocol.types import Address, Attempt, Digest, RoundId, Seat
@@ -127,6 +129,12 @@ class RoundJournal:
                 )
             case kind:
                 raise ValueError(kind)
+
+
+def key_of(run: Address, found: RoundHistory) -> Key:
+    """The journal's name of an opening: what was opened, from what, with what randomness."""
+    opening = sha256(found.seed + found.parent_root + found.roster.to_bytes(32, "big")).digest()
+    return Key(run=run, round_id=found.round_id, attempt=found.attempt, opening=opening)
 
 
 @contextmanager

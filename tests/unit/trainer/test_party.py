@@ -21,8 +21,7 @@ from network.trials.contract import Finding, TrialState
 from protocol.errors import InsufficientFunds
 from protocol.types import Attempt, RoundId, Seat
 from trainer.casebook import AuditNote
-from trainer.duties import key_of
-from trainer.journal import Entry, Key
+from trainer.journal import Entry, Key, key_of
 
 ACCUSER, ACCUSED = TRAINERS[0], TRAINERS[1]
 
