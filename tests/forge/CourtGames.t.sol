@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ICourt} from "../../contracts/interfaces/ICourt.sol";
 import {ChunkProof, Dispute, DisputeState, IMergeCourt} from "../../contracts/interfaces/IMergeCourt.sol";
 import {MergeRule} from "../../contracts/libraries/ExactMerge.sol";
 import {Round, RoundStatus} from "../../contracts/types/Types.sol";
@@ -89,7 +90,7 @@ contract CourtGamesTest is CourtScene {
         (bool ok, bytes memory answer) =
             _ask(abi.encodeCall(_court.challengeTree, (address(_run), ROUND)), needed - short, true);
         _true("refused", !ok);
-        _refuses(answer, abi.encodeWithSelector(IMergeCourt.BondTooSmall.selector, needed - short, needed));
+        _refuses(answer, abi.encodeWithSelector(ICourt.BondTooSmall.selector, needed - short, needed));
     }
 
     // --- a game
@@ -122,7 +123,7 @@ contract CourtGamesTest is CourtScene {
         Dispute memory d = _court.disputes(id);
         VM.warp(d.deadline);
         (bool ok, bytes memory answer) = _ask(abi.encodeCall(_court.endDispute, (id)), 0, true);
-        _refuses(answer, abi.encodeWithSelector(IMergeCourt.ClockStillRuns.selector, id, d.deadline));
+        _refuses(answer, abi.encodeWithSelector(ICourt.ClockStillRuns.selector, id, d.deadline));
         VM.warp(d.deadline + 1);
         bytes32[] memory none = new bytes32[](0);
         ChunkProof memory proof;
@@ -130,7 +131,7 @@ contract CourtGamesTest is CourtScene {
         if (d.state == DisputeState.Choice) late = abi.encodeCall(_court.chooseChild, (id, 0, 0, none));
         if (d.state == DisputeState.Chunk) late = abi.encodeCall(_court.openChunk, (id, 0, none, proof));
         (ok, answer) = _ask(late, 0, true);
-        _refuses(answer, abi.encodeWithSelector(IMergeCourt.ClockRanOut.selector, id, d.deadline));
+        _refuses(answer, abi.encodeWithSelector(ICourt.ClockRanOut.selector, id, d.deadline));
         VM.prank(STRANGER);
         _court.endDispute(id);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ICourt} from "../../contracts/interfaces/ICourt.sol";
 import {IMergeCourt} from "../../contracts/interfaces/IMergeCourt.sol";
 import {DenseInt8} from "../../contracts/libraries/DenseInt8.sol";
 import {ExactMerge} from "../../contracts/libraries/ExactMerge.sol";
@@ -94,20 +95,20 @@ abstract contract CourtScene is Scene {
 
     function _isProofError(bytes4 e) private pure returns (bool) {
         return e == IMergeCourt.NotPending.selector || e == IMergeCourt.ChunkIsRight.selector
-            || e == IMergeCourt.WrongInputs.selector || e == IMergeCourt.WrongAccumulator.selector
+            || e == ICourt.WrongInputs.selector || e == IMergeCourt.WrongAccumulator.selector
             || e == IMergeCourt.WrongOpenings.selector || e == IMergeCourt.WrongUpdateOpening.selector
             || e == IMergeCourt.WrongOldLeaf.selector || e == IMergeCourt.WrongNode.selector
-            || e == IMergeCourt.NormIsRight.selector || e == IMergeCourt.WrongHeader.selector
-            || e == IMergeCourt.NoSuchChunk.selector || e == IMergeCourt.NoSuchUpdate.selector
+            || e == IMergeCourt.NormIsRight.selector || e == ICourt.WrongHeader.selector
+            || e == IMergeCourt.NoSuchChunk.selector || e == ICourt.NoSuchUpdate.selector
             || e == DenseInt8.WrongUpdateLeaf.selector || e == DenseInt8.WeightsTooLarge.selector
             || e == ExactMerge.WrongModelLeaf.selector || e == Inputs.NoSuchInput.selector;
     }
 
     function _isMoveError(bytes4 e) private pure returns (bool) {
-        return e == IMergeCourt.WindowClosed.selector || e == IMergeCourt.BondTooSmall.selector
-            || e == IMergeCourt.WrongMove.selector || e == IMergeCourt.ClockRanOut.selector
-            || e == IMergeCourt.ClockStillRuns.selector || e == IMergeCourt.NotChallenger.selector
+        return e == ICourt.WindowClosed.selector || e == ICourt.BondTooSmall.selector
+            || e == IMergeCourt.WrongMove.selector || e == ICourt.ClockRanOut.selector
+            || e == ICourt.ClockStillRuns.selector || e == IMergeCourt.NotChallenger.selector
             || e == IMergeCourt.WrongChildren.selector || e == IMergeCourt.WrongBeginning.selector
-            || e == IMergeCourt.NothingToClaim.selector;
+            || e == ICourt.NothingToClaim.selector;
     }
 }
